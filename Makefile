@@ -1,0 +1,120 @@
+# What a person does with this checkout; `make` alone lists it.
+#
+# There is one environment, .venv, in three sizes: run < demo < dev. Each is made from its lock file alone, with the
+# hashes checked, and a larger one serves the smaller. Nothing outside this folder is written except Debian packages,
+# and those only where they may be installed (tools/debian-packages).
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PYTHON ?= python3# any Python from 3.11 on
+BROKER ?=#         make demo BROKER=host:port
+TESTS ?=#          make test TESTS=tests/core
+WORKERS ?= 0#      make test WORKERS=2: so many processes
+UPGRADE ?=#        make lock UPGRADE=1: newer versions, not only what pyproject.toml asks for
+
+export PATH := $(PATH):/usr/sbin:/sbin
+# pyright runs on the node that its lock brings; it looks for no other and for no newer version of itself.
+export PYRIGHT_PYTHON_GLOBAL_NODE := 0
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
+SOURCES := pyproject.toml README.md LICENSE \
+	$(shell find gateway drivers -name __pycache__ -prune -o \( -type f -o -type d \) -print)
+
+# The smallest environment that is there and large enough, else the one to make.
+RUN := $(firstword $(wildcard .venv/.dev .venv/.demo) .venv/.run)
+DEMO := $(firstword $(wildcard .venv/.dev) .venv/.demo)
+DEV := .venv/.dev
+
+# ----------------------------------------------------------------------------------------------- for everybody
+.PHONY: help
+help: ## Say what there is
+	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: install
+install: $(RUN) ## Make .venv with the command ugw in it
+	@echo 'Installed: $(BIN)/ugw'
+
+# Ctrl-C reaches the demo, which ends by itself; the shell waits for it and says nothing.
+.PHONY: demo
+demo: demo-packages $(DEMO) ## Watch it work: simulated sensors, a broker, the agent (BROKER=host:port: your broker)
+	@trap : INT; $(BIN)/ugw demo $(if $(BROKER),--broker '$(BROKER)') || [ $$? -eq 130 ]
+
+# ---------------------------------------------------------------------------------------------- for developers
+.PHONY: test
+test: test-packages $(DEV) ## Run the tests (TESTS=tests/core: some of them; WORKERS=2: in two processes)
+	@tools/micropython || echo 'ugw: going on without: what needs a MicroPython is skipped.'
+	@$(BIN)/pytest -n $(WORKERS) $(TESTS)
+
+.PHONY: check
+check: $(DEV) lint types imports test ## Everything a change must pass: format, lint, types, imports, tests, docs
+
+.PHONY: lint
+lint: $(DEV) ## Check format and lint (ruff)
+	@$(BIN)/ruff format --check . || { echo 'The remedy: make fix'; exit 1; }
+	@$(BIN)/ruff check .
+
+.PHONY: types
+types: $(DEV) ## Check types (mypy and pyright, both strict)
+	@$(BIN)/mypy
+	@$(BIN)/pyright
+
+.PHONY: imports
+imports: $(DEV) ## Check that imports point down (.importlinter)
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: docs
+docs: $(DEV) ## Check the documents alone: links, commands, configurations shown
+	@$(BIN)/pytest --quiet tests/docs
+
+.PHONY: fix
+fix: $(DEV) ## Format, and mend what ruff can mend
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format --quiet .
+
+.PHONY: bench
+bench: test-packages $(DEV) ## Measure the budgets: target, measured, verdict
+	@$(BIN)/python -m tests.benchmarks
+
+.PHONY: lock
+lock: ## Write tools/lock/ anew from pyproject.toml (UPGRADE=1: with newer versions)
+	@PYTHON='$(PYTHON)' tools/lock/update $(if $(UPGRADE),--upgrade)
+
+.PHONY: clean
+clean: ## Remove everything make has made
+	@rm -rf .venv .cache build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find gateway drivers tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ------------------------------------------------------------------------------------------------ the machinery
+.PHONY: demo-packages test-packages
+demo-packages:
+	@tools/debian-packages 'the demo' dbus-daemon
+test-packages:
+	@tools/debian-packages 'the tests' mosquitto dbus-daemon
+
+# A folder that moved, or a Python that went away, has no environment any more: its paths are written into it.
+ifneq ($(shell [ -x $(BIN)/python ] && cat .venv/.made 2>/dev/null),$(CURDIR))
+.PHONY: .venv/.made
+endif
+.venv/.made:
+	@PYTHON='$(PYTHON)' tools/make-venv
+	@printf '%s\n' '$(CURDIR)' >$@
+
+.venv/.lock-%: tools/lock/%.txt .venv/.made
+	@echo 'Setting up .venv from $< ...'
+	@$(PIP) install --require-hashes -r $<
+	@touch $@
+
+# Whoever runs ugw gets a copy of it, whoever develops it gets this folder itself; never both.
+.venv/.run .venv/.demo: .venv/.%: .venv/.lock-% $(SOURCES)
+	@$(PIP) install --no-index --no-deps --no-build-isolation .
+	@rm -f .venv/.dev
+	@touch $@
+
+.venv/.dev: .venv/.lock-dev pyproject.toml
+	@$(PIP) install --no-index --no-deps --no-build-isolation --editable .
+	@rm -f .venv/.run .venv/.demo
+	@touch $@

@@ -1,0 +1,1 @@
+"""One module per payload codec, its examples in a .json beside it."""

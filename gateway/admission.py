@@ -1,0 +1,134 @@
+"""What is remembered of each listed device: enough to tell a new, affordable, authentic frame.
+
+One small record per listed device and nothing of any other: memory is bounded by the
+configuration.
+"""
+
+from typing import Final
+
+import msgspec
+
+from gateway.core import refusal
+from gateway.core.context import Context
+from gateway.core.refusal import DecodeError
+from gateway.crypto import CcmKey
+from gateway.model import ObservationClass, Sealed
+from gateway.registry import LoadedDriver
+
+# A lower counter than this after a higher one is a sensor that restarted (battery change), as
+# bthome-ble has it; it may also be a recording of its first frames, so what it says is flagged.
+RESTART_BELOW: Final = 100
+REPLAY_POSSIBLE: Final = ("replay_possible",)
+
+
+class RepeatError(Exception):
+    """An authentic frame that was heard before: a duplicate, found only after recognition."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What admission lets through of one device."""
+
+    repeat_window_ns: int = 60_000_000_000
+    burst: int = 10
+    per_second: float = 1.0
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """A listed device as configured, its driver and key looked up."""
+
+    address: str
+    urn: str
+    name: str = ""
+    klass: ObservationClass = "routine"
+    driver: LoadedDriver | None = None  # None: found by what it sends
+    key: CcmKey | None = None
+    payload_hex: bool = False
+    limits: Limits = Limits()
+
+
+class Listed:
+    """A listed device between two frames.
+
+    `counter` is the replay counter as last saved; after an unclean end it may be old, so
+    `restored` flags the first frame that passes it.
+    """
+
+    __slots__ = (
+        "_at_ns",
+        "_content",
+        "_packet",
+        "_restored",
+        "_tokens",
+        "_tokens_at_ns",
+        "context",
+        "copies",
+        "counter",
+        "device",
+    )
+
+    def __init__(self, device: Device, counter: int | None, *, restored: bool) -> None:
+        self.device = device
+        self.context = Context(_address_bytes(device.address))
+        self.copies = 1  # frames that the next observation stands for
+        self.counter = counter
+        self._restored = restored
+        self._content: object = None
+        self._at_ns = 0
+        self._packet: tuple[str, int] | None = None
+        self._tokens = float(device.limits.burst)
+        self._tokens_at_ns = 0
+
+    def repeats(self, content: object, at_ns: int) -> bool:
+        """Whether this is the last frame again, within the repeat window."""
+        if content == self._content and at_ns - self._at_ns < self.device.limits.repeat_window_ns:
+            self.copies += 1
+            return True
+        return False
+
+    def spend(self, at_ns: int) -> bool:
+        """Take one token of the device's rate, if it has one."""
+        limits = self.device.limits
+        earned = (at_ns - self._tokens_at_ns) * limits.per_second / 1e9
+        self._tokens = min(float(limits.burst), self._tokens + earned)
+        self._tokens_at_ns = at_ns
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    def renew(self, content: object, at_ns: int) -> None:
+        """Remember the frame let through; after a quiet window its packet counter is forgotten."""
+        if at_ns - self._at_ns >= self.device.limits.repeat_window_ns:
+            self._packet = None
+        self._content, self._at_ns = content, at_ns
+
+    def number(self, model: str, counter: int) -> None:
+        """Note the packet counter of a frame in clear; raises RepeatError for the one before."""
+        if self._packet == (model, counter):
+            self.copies += 1
+            raise RepeatError
+        self._packet = (model, counter)
+
+    def open(self, sealed: Sealed) -> tuple[str, ...]:
+        """Open an encrypted frame into the context and return its flags.
+
+        Raises DecodeError (NO_KEY, REPLAYED, BAD_MIC) or, for the last frame again, RepeatError.
+        The counter moves only once the frame has proven authentic.
+        """
+        if self.device.key is None:
+            raise DecodeError(refusal.NO_KEY)
+        last = self.counter
+        restarted = last is not None and sealed.counter < last
+        if restarted and sealed.counter >= RESTART_BELOW:
+            raise DecodeError(refusal.REPLAYED)
+        self.context.opened = self.device.key.open(sealed)
+        if sealed.counter == last:
+            self.copies += 1
+            raise RepeatError
+        flagged = restarted or (self._restored and last is not None)
+        self.counter, self._restored = sealed.counter, False
+        return REPLAY_POSSIBLE if flagged else ()
+
+
+def _address_bytes(address: str) -> bytes:
+    return b"" if address.startswith("lora:") else bytes.fromhex(address.replace(":", ""))

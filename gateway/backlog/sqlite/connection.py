@@ -1,0 +1,80 @@
+"""A connection to a store's file: how it is made, and what its errors mean.
+
+SQLite's errors end here and become the house's: full, or cannot. Which of them mean that the file
+is damaged is asked only when a store is opened.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from gateway.backlog.sqlite.schema import PAGE_BYTES, PRAGMAS
+from gateway.errors import BacklogError, BacklogFullError
+
+LOCK_WAIT_S: Final = 1.0  # somebody looks into the file with a tool of his own
+# Above the cap, for what is not observations: streams, counters, and the pages a delete needs.
+HOUSEKEEPING_PAGES: Final = 64
+
+_DAMAGE: Final = {
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_FORMAT,
+    sqlite3.SQLITE_ERROR,  # no such table, no such column
+    sqlite3.SQLITE_IOERR_READ,  # a sector that cannot be read
+    sqlite3.SQLITE_IOERR_SHORT_READ,
+    sqlite3.SQLITE_IOERR_CORRUPTFS,
+    sqlite3.SQLITE_IOERR_DATA,
+}
+
+
+Connect = Callable[[Path], sqlite3.Connection]
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a file with the standard library; transactions are begun and ended by hand."""
+    return sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None)
+
+
+def prepare(connection: sqlite3.Connection, max_bytes: int) -> None:
+    """Make the connection durable and bounded."""
+    for pragma in PRAGMAS:
+        connection.execute(pragma).fetchall()
+    pages = max_bytes // PAGE_BYTES + HOUSEKEEPING_PAGES
+    connection.execute(f"PRAGMA max_page_count={pages}").fetchall()
+
+
+def page_counts(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return how many pages are in use and how many are free, as the transaction sees them."""
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    free = connection.execute("PRAGMA freelist_count").fetchone()[0]
+    return pages - free, free
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file, not its surroundings, is what is wrong."""
+    code = _code(error)
+    return code in _DAMAGE or code & 0xFF in _DAMAGE
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the cap or the end of the medium was reached."""
+    return isinstance(error, sqlite3.Error) and _code(error) & 0xFF == sqlite3.SQLITE_FULL
+
+
+def is_interruption(error: sqlite3.Error) -> bool:
+    """Whether the statement was stopped by `interrupt`."""
+    return _code(error) == sqlite3.SQLITE_INTERRUPT
+
+
+def translated(error: sqlite3.Error, path: Path) -> BacklogError:
+    """Return the house's error for one of SQLite's."""
+    if is_full(error):
+        cause = f"no room in the store {path}: {error}"
+        return BacklogFullError(cause, "free space on the medium or raise store.max_size")
+    return BacklogError(f"the store {path} failed: {error}", "check the medium and its mount")
+
+
+def _code(error: sqlite3.Error) -> int:
+    # Text that is not UTF-8 is refused by the standard library itself, without a code.
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)

@@ -1,0 +1,90 @@
+"""What stands in the file: pragmas, tables, and how a bundle becomes a row's body.
+
+Everything durable rests on the pragmas below; the power-cut test runs with exactly these and loses
+rows when one of them is weakened. A change of a table is a new VERSION and a migration. The
+tables are STRICT and say what they hold, so that quick_check notices what does not belong there.
+
+    bundle        one row per bundle, appended at the end of one b-tree: a commit writes one page
+                  as a rule. There is no index, for it would make that two.
+    stream        the streams of this run, and of earlier ones whose end is not published yet.
+                  next_seq is NULL until the end is known: at a clean stop, or when the next run
+                  finds the stream open.
+    counter       the last replay counter by device address.
+    installation  one row: below `session` no number is free.
+"""
+
+import zlib
+from typing import Final
+
+import msgspec
+
+from gateway.model import Bundle
+
+VERSION: Final = 1
+PAGE_BYTES: Final = 4096
+
+PRAGMAS: Final = (
+    # Before the journal mode: then the WAL's index stays in memory and there is no -shm file.
+    "PRAGMA locking_mode=EXCLUSIVE",
+    f"PRAGMA page_size={PAGE_BYTES}",
+    "PRAGMA journal_mode=WAL",
+    # Each commit is synced. NORMAL would lose the commits since the last checkpoint.
+    "PRAGMA synchronous=FULL",
+    # 1 MB of WAL: a commit that has to make a checkpoint stays short, and so does the file, which
+    # comes on top of the cap and has to fit on a medium that is nearly full.
+    "PRAGMA wal_autocheckpoint=256",
+    "PRAGMA journal_size_limit=1048576",
+    # Debian builds with secure_delete on, which writes every page that a settle frees.
+    "PRAGMA secure_delete=FAST",
+    # Notice a page that is not what it should be when it is read, not when it has done harm.
+    "PRAGMA cell_size_check=ON",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA cache_size=-1024",  # KiB
+)
+
+TABLES: Final = (
+    """CREATE TABLE bundle(
+        id INTEGER PRIMARY KEY,
+        stream TEXT NOT NULL,
+        klass TEXT NOT NULL CHECK(klass IN ('routine', 'event')),
+        first_seq INTEGER NOT NULL,
+        count INTEGER NOT NULL,
+        body BLOB NOT NULL) STRICT""",
+    """CREATE TABLE stream(
+        id TEXT PRIMARY KEY,
+        klass TEXT NOT NULL CHECK(klass IN ('routine', 'event')),
+        run INTEGER NOT NULL,
+        clean INTEGER NOT NULL DEFAULT 0,
+        next_seq INTEGER) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE counter(
+        address TEXT PRIMARY KEY,
+        value INTEGER NOT NULL) STRICT, WITHOUT ROWID""",
+    "CREATE TABLE installation(session INTEGER NOT NULL) STRICT",
+)
+
+INSERT_BUNDLE: Final = (
+    "INSERT INTO bundle(id, stream, klass, first_seq, count, body) VALUES(?, ?, ?, ?, ?, ?)"
+)
+Row = tuple[int, str, str, int, int, bytes]
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_decoder: Final = msgspec.msgpack.Decoder(Bundle)
+
+
+def row_of(row: int, bundle: Bundle) -> Row:
+    """Return the bundle as the values of INSERT_BUNDLE."""
+    count = len(bundle.entries)
+    return (row, bundle.stream, bundle.klass, bundle.first_seq, count, packed(bundle))
+
+
+def packed(bundle: Bundle) -> bytes:
+    """Return the body of a row."""
+    return zlib.compress(_encoder.encode(bundle))
+
+
+def unpacked(body: bytes) -> Bundle | None:
+    """Return the bundle in a body, None if it is damaged: zlib's checksum notices."""
+    try:
+        return _decoder.decode(zlib.decompress(body))
+    except (zlib.error, msgspec.DecodeError):
+        return None

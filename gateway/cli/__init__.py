@@ -1,0 +1,1 @@
+"""The command `ugw`: one module per command."""

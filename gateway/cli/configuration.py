@@ -1,0 +1,37 @@
+"""The configuration as commands load it: checked against the drivers that are installed."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.config import DEFAULT_PATH, Settings, load
+from gateway.registry import Registry, discover
+
+ConfigOption = Annotated[
+    Path,
+    typer.Option("--config", "-c", metavar="FILE", help="The configuration.", show_default=True),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+DEFAULT = DEFAULT_PATH
+
+
+def load_settings(path: Path) -> tuple[Settings, Registry]:
+    """Load a configuration. Raises InvalidConfigError with all that is wrong with it."""
+    # A driver that cannot be used is in the registry; it is said once, by who asked.
+    logging.disable()
+    try:
+        registry = discover()
+    finally:
+        logging.disable(logging.NOTSET)
+    return load(path, drivers=registry.models(), modems=registry.modems()), registry
+
+
+def notes(settings: Settings, registry: Registry) -> Iterator[str]:
+    """Say what works, but perhaps not as it was meant."""
+    for broken in registry.quarantined:
+        yield f"driver {broken.name} is not used: {broken.file}:{broken.line}: {broken.reason}"
+    yield from settings.notes()

@@ -1,0 +1,20 @@
+"""How `ugw` ends. These numbers are an interface: scripts and service managers read them."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The exit status of every command."""
+
+    OK = 0
+    """Done, and nothing wrong was found."""
+    FAILED = 1
+    """What was asked for failed, or something wrong was found."""
+    USAGE = 2
+    """The command line was not understood."""
+    CONFIGURATION = 3
+    """The configuration cannot be used; the findings are on standard error."""
+    CANNOT_START = 4
+    """The agent could not start: something it needs is missing or taken."""
+    INTERRUPTED = 130
+    """Ended by Ctrl-C."""

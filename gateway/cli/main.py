@@ -1,0 +1,85 @@
+"""The entry of `ugw`: find the command, run it, turn what people can mend into messages.
+
+Only the module of the command that is run is imported, so `ugw version` is quick and the agent
+carries nothing of the other commands.
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+from gateway.cli.exit_codes import ExitCode
+from gateway.errors import ConfigError, UgwError
+from gateway.version import __version__
+
+# In the order of the help; one whose module is not installed is not a command. A module offers a
+# function of its own name, or `app` when it has commands of its own.
+COMMANDS = ("run", "demo", "check", "simulate", "config", "version")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `ugw` with these arguments, by default those of the process; ends by SystemExit."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        application(words)(words)
+    except ConfigError as error:
+        _report(error)
+        sys.exit(ExitCode.CONFIGURATION)
+    except UgwError as error:
+        _report(error)
+        sys.exit(ExitCode.FAILED)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+
+
+def _report(error: UgwError) -> None:
+    # Imported now, for it brings rich and the configuration's model.
+    import_module("gateway.cli.terminal").report(error)
+
+
+def application(words: Sequence[str]) -> typer.Typer:
+    """Put the command together: with the module of the one that is called, or with all."""
+    app = typer.Typer(
+        name="ugw",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,  # a traceback belongs into a bug report as it is
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_about)
+    called = words[0] if words else ""
+    for name in (called,) if called in COMMANDS else _installed(COMMANDS):
+        _add(app, name)
+    return app
+
+
+def _add(app: typer.Typer, name: str) -> None:
+    module = import_module(f"gateway.cli.{name}")
+    if hasattr(module, "app"):
+        app.add_typer(module.app)
+    else:
+        app.command(name)(getattr(module, name))
+
+
+def _installed(names: Iterable[str]) -> Iterable[str]:
+    return (name for name in names if find_spec(f"gateway.cli.{name}") is not None)
+
+
+def _say_version(value: bool) -> None:  # noqa: FBT001 - how typer calls an option's callback
+    if value:
+        print(__version__)
+        raise typer.Exit
+
+
+def _about(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", is_eager=True, callback=_say_version),
+    ] = False,
+) -> None:
+    """Hear Bluetooth LE and LoRa sensors, and bring what they say to the city's platform."""

@@ -1,0 +1,37 @@
+"""`ugw run`: the agent, until it is told to end."""
+
+import logging
+
+import typer
+
+from gateway.cli import logs
+from gateway.cli.configuration import DEFAULT, ConfigOption, load_settings, notes
+from gateway.cli.exit_codes import ExitCode
+from gateway.errors import UgwError
+
+log = logging.getLogger(__name__)
+
+
+def run(config: ConfigOption = DEFAULT) -> None:
+    """Run the agent: hear, keep, deliver. SIGTERM and Ctrl-C end it in order.
+
+    Messages go to standard error, one line each.
+
+    [bold]Examples[/bold]
+
+      ugw run
+      ugw run --config ./gateway.yaml
+      UGW__LOG__LEVEL=debug ugw run
+    """
+    settings, registry = load_settings(config)
+    logs.configure(settings.log.level)
+    for remark in notes(settings, registry):
+        log.warning(remark)
+    # The agent brings everything with it, and `ugw --help` should not wait for that.
+    from gateway.app import run as run_agent  # noqa: PLC0415
+
+    try:
+        run_agent(settings, registry)
+    except UgwError as error:
+        log.error("cannot start: %s", ". ".join(filter(None, (str(error), error.remedy))))  # noqa: TRY400 - expected trouble
+        raise typer.Exit(ExitCode.CANNOT_START) from None

@@ -1,0 +1,54 @@
+"""The configuration: YAML in, validated settings out, every fault at once with its place."""
+
+from gateway.config.devices import DeviceSettings, RateSettings
+from gateway.config.findings import Finding, InvalidConfigError
+from gateway.config.loading import DEFAULT_PATH, load, load_model, read_file
+from gateway.config.mqtt import MqttSettings, TlsSettings
+from gateway.config.quantities import Duration, Frequency, Size, duration_ns, size_bytes
+from gateway.config.schema import schema_text
+from gateway.config.secrets import Key, Secret
+from gateway.config.section import Section
+from gateway.config.settings import (
+    ClockSettings,
+    DeliverySettings,
+    GatewaySettings,
+    HttpSettings,
+    IntakeSettings,
+    LogSettings,
+    Settings,
+    StoreSettings,
+)
+from gateway.config.transports import BleSettings, SerialSettings, TransportSettings
+
+__all__ = [
+    "DEFAULT_PATH",
+    "BleSettings",
+    "ClockSettings",
+    "DeliverySettings",
+    "DeviceSettings",
+    "Duration",
+    "Finding",
+    "Frequency",
+    "GatewaySettings",
+    "HttpSettings",
+    "IntakeSettings",
+    "InvalidConfigError",
+    "Key",
+    "LogSettings",
+    "MqttSettings",
+    "RateSettings",
+    "Secret",
+    "Section",
+    "SerialSettings",
+    "Settings",
+    "Size",
+    "StoreSettings",
+    "TlsSettings",
+    "TransportSettings",
+    "duration_ns",
+    "load",
+    "load_model",
+    "read_file",
+    "schema_text",
+    "size_bytes",
+]

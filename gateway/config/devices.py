@@ -1,0 +1,134 @@
+"""The devices a site listens to. What is not listed here is counted and forgotten."""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic.config import JsonDict
+from pydantic_core import core_schema
+
+from gateway.config.explain import did_you_mean
+from gateway.config.findings import quoted
+from gateway.config.secrets import Key
+from gateway.config.section import (
+    Fault,
+    Label,
+    Number,
+    Section,
+    Slug,
+    Surroundings,
+    Whole,
+    Written,
+    fault,
+)
+from gateway.core.identity import eui64_urn, node_urn
+from gateway.model import Medium, ObservationClass
+
+Info = core_schema.ValidationInfo[Surroundings | None]
+
+_BLE_ADDRESS = re.compile(r"[0-9A-F]{2}(:[0-9A-F]{2}){5}")
+_LORA_ADDRESS = re.compile(r"LORA:(0|[1-9][0-9]{0,4})")
+_LORA_HIGHEST = 65535
+_ADDRESS_SCHEMA: JsonDict = {
+    "pattern": r"^([0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}|lora:(0|[1-9][0-9]{0,4}))$"
+}
+
+
+def canonical_address(text: str) -> str:
+    """Return `C0:FF:EE:00:00:01` in upper case, or `lora:17`; ValueError for anything else."""
+    upper = text.upper()
+    if _BLE_ADDRESS.fullmatch(upper):
+        return upper
+    lora = _LORA_ADDRESS.fullmatch(upper)
+    if lora is not None and int(lora[1]) <= _LORA_HIGHEST:
+        return upper.lower()
+    message = 'an address is needed: "C0:FF:EE:00:00:01" or lora:0 to lora:65535'
+    raise ValueError(message)
+
+
+def _address(text: str) -> str:
+    try:
+        return canonical_address(text)
+    except ValueError as error:
+        raise fault(str(error)) from None
+
+
+def _known_driver(name: str, info: Info) -> str:
+    known = info.context.drivers if info.context is not None else None
+    if known is not None and name not in known:
+        why = f"there is no driver {quoted(name)}{did_you_mean(name, known)}"
+        raise fault(why)
+    return name
+
+
+def _usual_payload(data: dict[str, Any]) -> Literal["hex"] | None:
+    # NUL bytes are unsafe on modems with line protocols, so LoRa payloads travel as hexadecimal.
+    return "hex" if str(data.get("address", "")).startswith("lora:") else None
+
+
+class RateSettings(Section):
+    """How many frames of one device are let in. What is not given is as in `intake`."""
+
+    burst: Whole | None = Field(default=None, ge=1, le=10_000)
+    """Frames let in at once after a quiet time."""
+    per_second: Number | None = Field(default=None, ge=0.001, le=1000)
+    """Frames let in per second in the long run."""
+
+
+class DeviceSettings(Section):
+    """One sensor."""
+
+    address: Annotated[str, AfterValidator(_address), Field(json_schema_extra=_ADDRESS_SCHEMA)]
+    """Bluetooth LE "C0:FF:EE:00:00:01" (in quotes), or the address on the LoRa modem, lora:17."""
+    name: Label | None = None
+    """What people call it."""
+    driver: Annotated[str, AfterValidator(_known_driver)] | None = None
+    """The driver that decodes it; usually found by what the device sends. LoRa devices need it."""
+    key: Key | None = None
+    """The key of an encrypted device, by reference: 32 hexadecimal digits."""
+    payload: Literal["hex", "raw"] | None = Field(default_factory=_usual_payload)
+    """LoRa only: how the payload travels, hexadecimal text (the default) or bytes as they are."""
+    klass: ObservationClass = Field(default="routine", alias="class")
+    """Events are the last to be dropped when the store is full."""
+    id: Slug | None = None
+    """The device's name in topics and messages, instead of one made of its address."""
+    address_type: Literal["public", "random"] = "public"
+    """Bluetooth LE only: random addresses are never published, so they need an id."""
+    rate: RateSettings = RateSettings()
+    """Limits of this device alone."""
+
+    @classmethod
+    def faults_across(cls, written: Written) -> Iterator[Fault]:
+        """Refuse what the device's medium does not have."""
+        address = written.get("address")
+        if not isinstance(address, str):
+            return
+        if address.lower().startswith("lora:"):
+            if written.get("driver") is None:
+                yield (
+                    ("driver",),
+                    "a LoRa device needs a driver: its frames do not say what they are",
+                )
+            if written.get("key") is not None:
+                yield ("key",), "only Bluetooth LE devices can have a key"
+            if written.get("address_type") is not None:
+                yield ("address_type",), "only Bluetooth LE addresses have a type"
+        else:
+            if written.get("payload") is not None:
+                yield ("payload",), "only LoRa devices have a payload format"
+            if written.get("address_type") == "random" and written.get("id") is None:
+                yield ("id",), "a random address is never published, so the device needs an id"
+
+    @property
+    def medium(self) -> Medium:
+        """How the device is heard."""
+        return "lora" if self.address.startswith("lora:") else "ble"
+
+    def urn(self, org: str, gateway_id: str) -> str:
+        """Return the device's name in messages."""
+        if self.id is not None:
+            return node_urn(org, self.id)
+        if self.medium == "lora":
+            return node_urn(org, f"{gateway_id}-{self.address.replace(':', '-')}")
+        return eui64_urn(self.address)

@@ -1,0 +1,251 @@
+"""The configuration of a gateway, validated: what every part of the agent is handed at start.
+
+The keys are the YAML's; a quantity's attribute adds its unit (`pace` is `pace_ns`). Values never
+change after load. What cannot work is refused; what works, perhaps not as meant, is in `notes`.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, cast
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    model_validator,
+)
+
+from gateway.config.devices import DeviceSettings, canonical_address
+from gateway.config.mqtt import MqttSettings, is_loopback
+from gateway.config.quantities import Duration, Size, duration_ns, size_bytes
+from gateway.config.section import (
+    AbsolutePath,
+    Fault,
+    Label,
+    Number,
+    Section,
+    Slug,
+    Whole,
+    Written,
+    fault,
+    refuse,
+)
+from gateway.config.transports import SerialSettings, TransportSettings, serial_name
+from gateway.core.identity import topic_level
+
+_LISTEN = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
+_HIGHEST_PORT = 65535
+_PROMISED_COMMIT_NS = duration_ns("700ms")
+
+
+def _listen(text: str) -> str:
+    match = _LISTEN.fullmatch(text)
+    if match is None or not 0 < int(match[1]) <= _HIGHEST_PORT:
+        message = "an address and a port are needed: 127.0.0.1:8080"
+        raise fault(message)
+    return text
+
+
+def _repeated(items: object, identify: Callable[[Any], tuple[str, str]]) -> Iterator[Fault]:
+    """Find the items of a list that bear the name of one before them."""
+    first: dict[str, int] = {}
+    for number, item in enumerate(cast("list[object]", items) if isinstance(items, list) else ()):
+        try:
+            key, name = identify(item)
+        except (KeyError, TypeError, AttributeError, ValueError):
+            continue  # it has no such name; where it needs one, its own validation says so
+        if name in first:
+            yield (number, key), f"{name} is listed twice, first as item {first[name] + 1}"
+        first.setdefault(name, number)
+
+
+def _by_address(item: Any) -> tuple[str, str]:  # noqa: ANN401 - whatever stands in the document
+    return "address", canonical_address(item["address"])
+
+
+def _by_id(item: Any) -> tuple[str, str]:  # noqa: ANN401 - whatever stands in the document
+    return "id", "" + item["id"]
+
+
+def _by_port(item: Any) -> tuple[str, str]:  # noqa: ANN401 - whatever stands in the document
+    if item["kind"] == "ble":
+        return "adapter", "ble:" + item.get("adapter", "hci0")
+    return "device", serial_name(item["device"])
+
+
+class GatewaySettings(Section):
+    """Who this gateway is."""
+
+    org: Slug
+    """The organisation, a level of all topics."""
+    id: Slug
+    """The gateway, unique in the organisation."""
+    name: Label | None = None
+    """What people call it."""
+
+
+class StoreSettings(Section):
+    """Where observations wait that the broker has not acknowledged."""
+
+    path: AbsolutePath = Path("/var/lib/ugw")
+    """The folder."""
+    max_size_bytes: Annotated[int, Size("8MB", "1024GB")] = Field(
+        default=size_bytes("512MB"), alias="max_size"
+    )
+    """The most it may take on the medium."""
+
+
+class HttpSettings(Section):
+    """The status page."""
+
+    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8080"
+    """Address and port it listens on. Checked, but without effect until the next version."""
+
+
+class DeliverySettings(Section):
+    """How observations are bundled, sent and kept; the defaults fit nearly everywhere."""
+
+    pace_ns: Annotated[int, Duration("0ms", "10s")] = Field(
+        default=duration_ns("20ms"), alias="pace"
+    )
+    """The shortest time between two messages that are not full."""
+    commit_after_ns: Annotated[int, Duration("10ms", "1min")] = Field(
+        default=duration_ns("700ms"), alias="commit_after"
+    )
+    """What the broker has not acknowledged by then is written to the store."""
+    in_flight_window: Whole = Field(default=8, ge=1, le=1000)
+    """Messages on their way at the same time."""
+    ack_timeout_ns: Annotated[int, Duration("1s", "10min")] = Field(
+        default=duration_ns("10s"), alias="ack_timeout"
+    )
+    """How long an acknowledgement may take on top of the time the bytes need."""
+    min_rate_bytes_per_s: Annotated[int, Size("1B", "1GB")] = Field(
+        default=size_bytes("500B"), alias="min_rate"
+    )
+    """Bytes per second the slowest link worth waiting for carries."""
+    live_max_age_ns: Annotated[int, Duration("1s", "1h")] = Field(
+        default=duration_ns("60s"), alias="live_max_age"
+    )
+    """What is older when it is sent travels with the late data."""
+    memory_bytes: Annotated[int, Size("256kB", "1GB")] = Field(
+        default=size_bytes("4MB"), alias="memory"
+    )
+    """The most that is held in memory unacknowledged before it is written to the store."""
+
+
+class IntakeSettings(Section):
+    """What is let in of all that listed devices send."""
+
+    repeat_window_ns: Annotated[int, Duration("0ms", "1d")] = Field(
+        default=duration_ns("60s"), alias="repeat_window"
+    )
+    """Within it an unchanged frame of a device is a repeat."""
+    burst: Whole = Field(default=10, ge=1, le=10_000)
+    """Frames of one device let in at once after a quiet time."""
+    per_second: Number = Field(default=1.0, ge=0.001, le=1000)
+    """Frames of one device let in per second in the long run."""
+
+
+class ClockSettings(Section):
+    """Whom to believe about the time."""
+
+    source: Literal["kernel", "system"] = "kernel"
+    """kernel: the time counts once something synchronises it; system: it always counts."""
+
+
+class LogSettings(Section):
+    """What the agent says on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe message that is written."""
+
+
+_UNIQUE = (("transports", _by_port), ("devices", _by_address), ("devices", _by_id))
+
+
+class Settings(Section):
+    """The configuration of a gateway."""
+
+    config_version: Literal[1]
+    """The version of this file's format."""
+    gateway: GatewaySettings
+    """Who this gateway is."""
+    mqtt: MqttSettings
+    """The platform's broker."""
+    store: StoreSettings = StoreSettings()
+    """Where observations wait."""
+    http: HttpSettings = HttpSettings()
+    """The status page."""
+    transports: list[TransportSettings] = Field(
+        default_factory=list[TransportSettings], max_length=16
+    )
+    """The radios this gateway hears with."""
+    devices: list[DeviceSettings] = Field(default_factory=list[DeviceSettings], max_length=10_000)
+    """The sensors it listens to."""
+    delivery: DeliverySettings = DeliverySettings()
+    """Bundling, sending, keeping."""
+    intake: IntakeSettings = IntakeSettings()
+    """Repeats and rates."""
+    clock: ClockSettings = ClockSettings()
+    """Time."""
+    log: LogSettings = LogSettings()
+    """Messages for people."""
+
+    @classmethod
+    def faults_across(cls, written: Written) -> Iterator[Fault]:
+        """Refuse what is listed twice."""
+        for key, identify in _UNIQUE:
+            for loc, why in _repeated(written.get(key), identify):
+                yield (key, *loc), why
+
+    @model_validator(mode="after")
+    def _check_topics(self) -> Self:
+        refuse(self._shared_topics())
+        return self
+
+    def _shared_topics(self) -> Iterator[Fault]:
+        # A configured id may equal the name that another device gets without one.
+        first: dict[str, int] = {}
+        for number, device in enumerate(self.devices):
+            level = topic_level(self.urn(device))
+            if level in first:
+                why = f"the same topic, {level}, as item {first[level] + 1}"
+                yield ("devices", number, "address" if device.id is None else "id"), why
+            first.setdefault(level, number)
+
+    def urn(self, device: DeviceSettings) -> str:
+        """Return a device's name in messages."""
+        return device.urn(self.gateway.org, self.gateway.id)
+
+    @property
+    def topic_root(self) -> str:
+        """What all topics of this gateway begin with."""
+        return self._filled(self.mqtt.topic_root)
+
+    @property
+    def client_id(self) -> str:
+        """The MQTT client id."""
+        return self._filled(self.mqtt.client_id)
+
+    def _filled(self, template: str) -> str:
+        return template.replace("{org}", self.gateway.org).replace("{id}", self.gateway.id)
+
+    def notes(self) -> Iterator[str]:
+        """Say what works, but perhaps not as it was meant."""
+        yield from self._notes_on_hearing()
+        if self.mqtt.tls is None and not is_loopback(self.mqtt.host):
+            yield "mqtt: without TLS, everybody on the way can read and change what is sent"
+        if self.delivery.commit_after_ns > _PROMISED_COMMIT_NS:
+            yield "delivery.commit_after: above 700ms, what is heard is safe later than promised"
+        if "http" in self.model_fields_set:
+            yield "http: accepted, and without effect: the status page comes with the next version"
+
+    def _notes_on_hearing(self) -> Iterator[str]:
+        kinds = {"lora" if isinstance(each, SerialSettings) else "ble" for each in self.transports}
+        media = {device.medium for device in self.devices}
+        if not self.devices:
+            yield "devices: none is listed, so everything heard is counted and forgotten"
+        if "ble" in media - kinds:
+            yield "devices: Bluetooth LE devices are listed, and no transport of kind ble"
+        if "lora" in media - kinds:
+            yield "devices: LoRa devices are listed, and no transport of kind serial"

@@ -1,0 +1,130 @@
+"""A TCP or TLS connection, opened aside: whoever gives up on it is free at once.
+
+Trust is not negotiable: with TLS the peer's certificate and name are always verified.
+"""
+
+import asyncio
+import socket
+import ssl
+import threading
+from concurrent.futures import Future
+from typing import Final
+
+import msgspec
+
+from gateway.errors import UplinkError
+
+# As many of a host's addresses are tried in the time given: its IPv6 may lead nowhere.
+_ADDRESSES: Final = 3
+
+_AUTHORITY: Final = (
+    "its certificate comes from an unknown authority",
+    "mqtt.tls.ca must name that authority",
+)
+_NAME: Final = (
+    "its certificate is for another host",
+    "mqtt.host must be the name the certificate was issued for",
+)
+# X509_V_ERR_* of OpenSSL's x509_vfy.h -> cause and remedy.
+_CERTIFICATE: Final = {
+    9: ("its certificate is not valid yet", "is this gateway's clock right?"),
+    10: ("its certificate has expired", "renew it; or is this gateway's clock wrong?"),
+    18: ("its certificate is signed by itself", "if it is the right one, name it as mqtt.tls.ca"),
+    19: _AUTHORITY,
+    20: _AUTHORITY,
+    62: _NAME,
+    64: _NAME,
+}
+
+
+class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Paths of PEM files. Without `ca` the system's authorities are trusted."""
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+
+async def dial(
+    host: str, port: int, *, tls: TlsSettings | None, timeout_s: float
+) -> socket.socket:
+    """Return a connected socket, TLS handshake done. Raises UplinkError.
+
+    A daemon thread does it: name resolution cannot be interrupted, and the threads of the loop's
+    executor are joined before a process exits. Given up on, the thread ends within its timeouts.
+    """
+    opened: Future[socket.socket] = Future()
+    opened.set_running_or_notify_cancel()  # from here on only the thread completes it
+
+    def work() -> None:
+        try:
+            opened.set_result(_open(host, port, tls, timeout_s))
+        except BaseException as error:  # noqa: BLE001 - raised where the future is awaited
+            opened.set_exception(error)
+
+    threading.Thread(target=work, name="dial", daemon=True).start()
+    try:
+        return await asyncio.wrap_future(opened)
+    except asyncio.CancelledError:
+        opened.add_done_callback(_discard)
+        raise
+
+
+def _discard(opened: Future[socket.socket]) -> None:
+    if opened.exception() is None:
+        opened.result().close()
+
+
+def _open(host: str, port: int, tls: TlsSettings | None, timeout_s: float) -> socket.socket:
+    context = _context(tls) if tls else None
+    try:
+        sock = socket.create_connection((host, port), timeout=timeout_s / _ADDRESSES)
+        return context.wrap_socket(sock, server_hostname=host) if context else sock
+    except ssl.SSLError as error:
+        raise _tls_error(error, f"{host}:{port}") from error
+    except OSError as error:
+        raise _network_error(error, host, port) from error
+    except UnicodeError as error:
+        message = f"{host!r} is not a host name: {error}"
+        raise UplinkError(message, "check mqtt.host") from error
+
+
+def _context(tls: TlsSettings) -> ssl.SSLContext:
+    """Read the files anew each time: certificates are renewed under a running gateway."""
+    path = tls.ca
+    try:
+        context = ssl.create_default_context(cafile=tls.ca)
+        if tls.cert is not None:
+            path = tls.cert if tls.key is None else f"{tls.cert} with {tls.key}"
+            # A password, or OpenSSL would ask for one at the terminal.
+            context.load_cert_chain(tls.cert, tls.key, password="")
+    except OSError as error:
+        message = f"cannot use {path}: {error.strerror or error}"
+        raise UplinkError(message, "it must be readable PEM, a key without password") from error
+    return context
+
+
+def _tls_error(error: ssl.SSLError, where: str) -> UplinkError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        other = (f"its certificate does not verify: {error.verify_message}", "")
+        cause, remedy = _CERTIFICATE.get(error.verify_code, other)
+        return UplinkError(f"{where} is not trusted: {cause}", remedy)
+    return UplinkError(
+        f"{where}: the TLS handshake failed: {error.reason or error}",
+        "does this port speak TLS? 8883 usually does, 1883 does not",
+    )
+
+
+def _network_error(error: OSError, host: str, port: int) -> UplinkError:
+    match error:
+        case socket.gaierror():
+            cause = f"cannot resolve {host}: {error.strerror}"
+            return UplinkError(cause, "check mqtt.host and the name server")
+        case ConnectionRefusedError():
+            cause = f"{host}:{port} refuses connections"
+            return UplinkError(cause, "is the broker running, on that port?")
+        case TimeoutError():
+            cause = f"{host}:{port} does not answer"
+            return UplinkError(cause, "is the network up, and does a firewall let us through?")
+        case _:
+            return UplinkError(f"cannot reach {host}:{port}: {error.strerror or error}")

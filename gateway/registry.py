@@ -1,0 +1,209 @@
+"""The drivers, indexed by what they match.
+
+A module becomes a driver here, once, when the agent starts: its interface is checked and its MATCH
+becomes an index, so recognising a frame costs the same with three drivers as with three hundred. A
+driver of the user wins over a built-in, with a notice. One that cannot be used is set aside with
+file, line and reason, and costs nobody else anything.
+
+The interface is described in docs/reference/driver-interface.md.
+"""
+
+import importlib
+import logging
+import pkgutil
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from importlib.metadata import entry_points
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+import msgspec
+
+from gateway.driver import InterfaceError, LoadedDriver, LoadedModem, codec, modem
+from gateway.errors import DriverError
+
+__all__ = ["LoadedDriver", "LoadedModem", "Quarantined", "Registry", "discover"]
+
+BUILT_IN: Final = ("drivers.ble", "drivers.lora", "drivers.modem")
+ENTRY_POINTS: Final = "gateway.drivers"
+
+Load = Callable[[], ModuleType]
+
+log = logging.getLogger(__name__)
+
+
+class Quarantined(msgspec.Struct, frozen=True):
+    """A driver that is not used, and why."""
+
+    name: str
+    file: str
+    line: int
+    reason: str
+
+
+class Registry:
+    """The drivers that can be used, and those that cannot."""
+
+    def __init__(self) -> None:
+        self.quarantined: list[Quarantined] = []
+        self._drivers: dict[str, LoadedDriver] = {}
+        self._modems: dict[str, LoadedModem] = {}
+        self._index: dict[tuple[int, int], dict[bytes, LoadedDriver]] = {}
+        self._lengths: dict[tuple[int, int], tuple[int, ...]] = {}  # of prefixes, longest first
+
+    def for_structure(self, ad_type: int, identifier: int, data: bytes) -> LoadedDriver | None:
+        """Return the driver that reads this structure: the one with the longest prefix."""
+        lengths = self._lengths.get((ad_type, identifier))
+        if lengths is None:
+            return None
+        drivers = self._index[ad_type, identifier]
+        for length in lengths:
+            driver = drivers.get(data[:length])
+            if driver is not None:
+                return driver
+        return None
+
+    def by_model(self, name: str) -> LoadedDriver:
+        """Return a codec by its MODEL. Raises DriverError when there is none."""
+        if name not in self._drivers:
+            cause = f"there is no driver {name!r}"
+            raise DriverError(cause, remedy="known are " + ", ".join(self.models()))
+        return self._drivers[name]
+
+    def modem(self, name: str) -> LoadedModem:
+        """Return a modem driver by its MODEL. Raises DriverError when there is none."""
+        if name not in self._modems:
+            cause = f"there is no modem driver {name!r}"
+            raise DriverError(cause, remedy="known are " + ", ".join(self.modems()))
+        return self._modems[name]
+
+    def models(self) -> tuple[str, ...]:
+        """Return the MODELs of all codecs, in alphabetical order."""
+        return tuple(sorted(self._drivers))
+
+    def modems(self) -> tuple[str, ...]:
+        """Return the MODELs of all modem drivers, in alphabetical order."""
+        return tuple(sorted(self._modems))
+
+    def patterns(self, named: Iterable[LoadedDriver] = ()) -> tuple[tuple[int, int, bytes], ...]:
+        """Return (AD type, start, content) of all that can be recognised, for a passive scan.
+
+        Drivers too weak to be chosen by what they match are left out, unless `named`: those the
+        configuration names.
+        """
+        indexed = (driver for drivers in self._index.values() for driver in drivers.values())
+        matches = {driver.match for driver in (*indexed, *named) if driver.match is not None}
+        return tuple(sorted(match.pattern for match in matches))
+
+    def add(self, module: ModuleType, *, foreign: bool = False) -> None:
+        """Take a driver. Raises InterfaceError when it is none, or its place is taken."""
+        if hasattr(module, "Modem"):
+            self._add_modem(modem(module, foreign=foreign), module)
+            return
+        driver = codec(module, foreign=foreign)
+        before = self._drivers.get(driver.model)
+        rival = self._index.get(driver.key, {}).get(driver.prefix)
+        _give_way(before, driver, module, "MODEL")
+        if rival is not before:
+            _give_way(rival, driver, module, "MATCH")
+        self._drivers[driver.model] = driver
+        self._withdraw(before)
+        self._enter(driver)
+
+    def quarantine(self, name: str, error: BaseException) -> None:
+        """Set a driver aside, with the place where it failed."""
+        file, line = _place(error)
+        reason = str(error) if isinstance(error, DriverError) else repr(error)
+        self.quarantined.append(Quarantined(name, file, line, reason))
+        log.error("driver %s is not used: %s:%d: %s", name, file, line, reason)
+
+    def _add_modem(self, driver: LoadedModem, module: ModuleType) -> None:
+        _give_way(self._modems.get(driver.model), driver, module, "MODEL")
+        self._modems[driver.model] = driver
+
+    def _enter(self, driver: LoadedDriver) -> None:
+        """Put a driver into the index, in the place of another if there is one."""
+        if driver.key != (0, 0):
+            self._index.setdefault(driver.key, {})[driver.prefix] = driver
+            self._measure(driver.key)
+
+    def _withdraw(self, driver: LoadedDriver | None) -> None:
+        """Take a driver out of the index, unless another already stands in its place."""
+        if driver is not None and self._index.get(driver.key, {}).get(driver.prefix) is driver:
+            del self._index[driver.key][driver.prefix]
+            self._measure(driver.key)
+
+    def _measure(self, key: tuple[int, int]) -> None:
+        lengths = {len(prefix) for prefix in self._index[key]}
+        self._lengths[key] = tuple(sorted(lengths, reverse=True))
+
+
+def discover(folder: Path | None = None) -> Registry:
+    """Load the built-in drivers, those of installed packages, and those in the user's folder."""
+    registry = Registry()
+    for name in _built_in():
+        _load(registry, name, partial(importlib.import_module, name), foreign=False)
+    for entry_point in entry_points(group=ENTRY_POINTS):
+        _load(registry, entry_point.name, entry_point.load, foreign=True)
+    for file in sorted(folder.glob("[!_]*.py")) if folder is not None else ():
+        _load(registry, file.stem, partial(_from_file, file), foreign=True)
+    return registry
+
+
+# ----------------------------------------------------------------------------------------- loading
+def _built_in() -> Iterator[str]:
+    for package in BUILT_IN:
+        paths = importlib.import_module(package).__path__
+        for module in pkgutil.iter_modules(paths, package + "."):
+            yield module.name
+
+
+def _load(registry: Registry, name: str, load: Load, *, foreign: bool) -> None:
+    try:
+        registry.add(load(), foreign=foreign)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - importing runs somebody else's code
+        registry.quarantine(name, error)
+
+
+def _from_file(file: Path) -> ModuleType:
+    name = f"ugw_user_drivers.{file.stem}"
+    spec = spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        message = f"{file} cannot be imported"
+        raise DriverError(message)
+    module = module_from_spec(spec)
+    sys.modules[name] = module  # what the module defines is found by its name
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _place(error: BaseException) -> tuple[str, int]:
+    """Return file and line an error is about."""
+    if isinstance(error, InterfaceError):
+        return error.file, error.line
+    if isinstance(error, SyntaxError):
+        return error.filename or "", error.lineno or 0
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return last.filename, last.lineno or 0
+
+
+def _give_way(
+    before: LoadedDriver | LoadedModem | None,
+    after: LoadedDriver | LoadedModem,
+    module: ModuleType,
+    attribute: str,
+) -> None:
+    """Let a driver of the user take the place of a built-in one, and nobody else's."""
+    if before is None:
+        return
+    if before.foreign or not after.foreign:
+        raise InterfaceError(module, attribute, f"the same as in {before.file}")
+    log.warning("driver %s of %s replaces %s", after.model, after.file, before.file)

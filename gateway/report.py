@@ -1,0 +1,88 @@
+"""What status tells, gathered from where it is known (SCHEMA.md, `status`)."""
+
+from collections.abc import Sequence
+
+from gateway.clock import Clock, ClockState
+from gateway.delivery import Delivery
+from gateway.health import Health
+from gateway.model import Backlog, Bundle, Recovery, Stream
+from gateway.uplink import status
+
+_NS_PER_S = 1_000_000_000
+_NS_PER_MS = 1_000_000
+
+
+class Reporter:
+    """Makes the StatusReport of a moment."""
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        *,
+        health: Health,
+        backlog: Backlog,
+        streams: Sequence[Stream],
+        recovery: Recovery,
+    ) -> None:
+        self._delivery = delivery
+        self._health = health
+        self._backlog = backlog
+        self._streams = streams
+        self._previous = recovery.previous
+
+    def __call__(self) -> status.StatusReport:
+        """Return the report of now."""
+        clock = self._health.clock
+        return status.StatusReport(
+            boot=clock.boot_id,
+            boot_ns=clock.boot_ns(),
+            wall_ns=clock.wall_ns(),
+            clock=clock.reading(),
+            clock_source=clock.source,
+            streams=tuple(self._stream(stream) for stream in self._streams),
+            previous=self._previous,
+            dropped=tuple(self._losses(clock)),
+            store_state=self._delivery.keeper.state,
+            backlog=status.BacklogStatus(
+                bundles=self._backlog.bundles,
+                observations=self._delivery.in_backlog(),
+                bytes_used=self._backlog.bytes_used,
+                oldest_age_s=age_s(self._delivery.keeper.oldest, clock),
+            ),
+            transports=status.transports(self._health),
+            counters=status.counters(self._health),
+        )
+
+    def _stream(self, stream: Stream) -> status.StreamStatus:
+        return status.StreamStatus(
+            id=stream.id,
+            klass=stream.klass,
+            next_seq=stream.next_seq,
+            settled_below=self._delivery.settled_below(stream),
+        )
+
+    def _losses(self, clock: Clock) -> list[status.LossRange]:
+        believed = clock.reading().state is not ClockState.UNSYNCED
+        offset_ns = clock.wall_ns() - clock.boot_ns()
+        return [
+            status.LossRange(
+                stream=loss.stream,
+                first=loss.first,
+                last=loss.last,
+                reason=loss.reason,
+                at_ms=(loss.at_ns + offset_ns) // _NS_PER_MS if believed else None,
+            )
+            for loss in self._delivery.losses
+        ]
+
+
+def age_s(bundle: Bundle | None, clock: Clock) -> int | None:
+    """Return how long ago a bundle's oldest observation was heard, None if nobody can know."""
+    if bundle is None:
+        return None
+    heard_ns = bundle.entries[0].heard_at_ns
+    if bundle.boot == clock.boot_id:
+        return (clock.boot_ns() - heard_ns) // _NS_PER_S
+    if bundle.wall_offset_ns is None or clock.reading().state is ClockState.UNSYNCED:
+        return None
+    return max(0, clock.wall_ns() - heard_ns - bundle.wall_offset_ns) // _NS_PER_S

@@ -1,0 +1,84 @@
+"""The configuration of an agent that fits a world: its transports, its devices, their keys."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from gateway.core.identity import eui64_urn, node_urn
+from gateway.sim.sensors import MODELS, SensorOptions
+
+
+class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the world cannot know: where the agent is to send, and how it calls itself."""
+
+    org: str = "kiel"
+    gateway: str = "gw-sim"
+    mqtt_host: str = "127.0.0.1"
+    mqtt_port: int = 1883
+    scan: str = "passive"
+    extra: str = ""  # more YAML, at the top level
+
+
+def device_name(sensor: SensorOptions, agent: AgentOptions) -> str:
+    """Return what messages call a sensor that has no id of its own."""
+    if sensor.address.startswith("lora:"):
+        number = sensor.address.removeprefix("lora:")
+        return node_urn(agent.org, f"{agent.gateway}-lora-{number}")
+    return eui64_urn(sensor.address)
+
+
+def write_agent_config(
+    directory: Path,
+    agent: AgentOptions,
+    *,
+    adapters: Iterable[str],
+    ports: Iterable[Path],
+    sensors: Iterable[SensorOptions],
+) -> Path:
+    """Write gateway.yaml, the key files and an empty store into a directory; return its path."""
+    store = directory / "store"
+    store.mkdir(parents=True, exist_ok=True)
+    lines = [
+        "config_version: 1",
+        f"gateway: {{org: {agent.org}, id: {agent.gateway}}}",
+        f"mqtt: {{host: {_text(agent.mqtt_host)}, port: {agent.mqtt_port}}}",
+        f"store: {{path: {_text(store)}}}",
+        "transports:",
+        *(f"  - {{kind: ble, adapter: {adapter}, scan: {agent.scan}}}" for adapter in adapters),
+        *(f"  - {{kind: serial, device: {_text(port)}, modem: reyax-rylr998}}" for port in ports),
+        "devices:",
+        *(f"  - {_device(directory, sensor)}" for sensor in sensors),
+        agent.extra,
+    ]
+    path = directory / "gateway.yaml"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def _device(directory: Path, sensor: SensorOptions) -> str:
+    fields = {"address": _text(sensor.address)}
+    model = MODELS[sensor.model]
+    if sensor.name:
+        fields["name"] = _text(sensor.name)
+    if model.driver:
+        fields["driver"] = model.driver
+    if model.medium == "lora":
+        fields["payload"] = sensor.payload
+    if model.encrypted:
+        fields["key"] = _text(f"file:{_write_key(directory, sensor)}")
+    return "{" + ", ".join(f"{key}: {value}" for key, value in fields.items()) + "}"
+
+
+def _write_key(directory: Path, sensor: SensorOptions) -> Path:
+    path = directory / "keys" / sensor.address.replace(":", "")
+    path.parent.mkdir(exist_ok=True, mode=0o700)
+    path.touch(mode=0o600)
+    path.write_text(sensor.key.hex() + "\n")
+    return path
+
+
+def _text(value: str | Path) -> str:
+    """Quote a text: YAML reads JSON's quotes."""
+    return json.dumps(str(value), ensure_ascii=False)

@@ -1,0 +1,382 @@
+"""A simulated bluetoothd: org.bluez on a private bus, taken for the real one by unmodified bleak.
+
+It answers as BlueZ 5.66 to 5.87 does: active discovery, advertisement monitors, connections, GATT;
+and it fails in every way that was seen in the field. Not modelled: the controller's own duplicate
+filter, pairing, extended advertising, resolution of private addresses.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any
+
+import msgspec
+from dbus_fast import Message, MessageType, NameFlag, Variant
+
+from gateway.errors import SimulatorError
+from gateway.sim import bluez_names as names
+from gateway.sim.bluez_air import Advertisement, Peripheral
+from gateway.sim.bluez_bus import BurstBus
+from gateway.sim.bluez_call import Call, Handlers, received
+from gateway.sim.bluez_devices import Devices
+from gateway.sim.bluez_discovery import Discovery
+from gateway.sim.bluez_faults import MethodFault, MethodFaults
+from gateway.sim.bluez_gatt import Gatt
+from gateway.sim.bluez_monitors import Monitors
+from gateway.sim.bluez_tree import Interfaces, ObjectTree
+
+_CALLS_KEPT = 1000
+_EXPIRY_CHECKS = 4  # per temporary timeout
+_DBUS = "org.freedesktop.DBus"
+_DBUS_PATH = "/org/freedesktop/DBus"
+_WATCHED = (
+    f"type='signal',sender='{_DBUS}',interface='{_DBUS}',member='NameOwnerChanged'",
+    f"type='signal',interface='{names.OBJECT_MANAGER}',member='InterfacesAdded'",
+)
+
+
+class BluezOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Which bluetoothd it is."""
+
+    monitors: bool = True  # false: run without --experimental, no passive scanning
+    rssi_needs_change: bool = False  # true: as since bluez e004414a1, after 5.87
+    temporary_timeout_s: float = 30.0  # TemporaryTimeout of main.conf; 0: never
+
+
+class Counters(msgspec.Struct):
+    """What became of the advertising reports."""
+
+    offered: int = 0  # reports given to `advertise`, once per adapter that could hear them
+    signalled: int = 0  # ... that became a signal
+    unwanted: int = 0  # ... while nobody scanned for them
+    overrun: int = 0  # ... dropped, for the bus took less than was offered
+
+
+class Bluez:
+    """bluetoothd and its adapters. Adapters and peripherals outlive its crashes: hardware."""
+
+    def __init__(self, address: str, options: BluezOptions | None = None) -> None:
+        self._address = address
+        self._options = options or BluezOptions()
+        self._bus: BurstBus | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._adapters: dict[str, bool] = {}  # name -> powered
+        self.counters = Counters()
+        self.calls: deque[Call] = deque(maxlen=_CALLS_KEPT)
+        self.faults = MethodFaults()
+        self._tree = ObjectTree(self._emit)
+        self._gatt = Gatt(self._tree, self._emit, self._spawn)
+        self._monitors = Monitors(self._emit, self._ask, self._spawn)
+        self._devices = Devices(
+            self._tree, time.monotonic, rssi_needs_change=self._options.rssi_needs_change
+        )
+        self._devices.on_removal = self._before_removal
+        self._discovery = Discovery(self._tree, self._devices.discovery_stopped)
+        self._handlers: Handlers = {
+            **self._discovery.handlers(),
+            **self._devices.handlers(),
+            **self._monitors.handlers(),
+            **self._gatt.handlers(),
+            (names.PROPERTIES, "Get"): self._get,
+            (names.PROPERTIES, "GetAll"): self._get_all,
+            (names.PROPERTIES, "Set"): self._set,
+        }
+
+    # ------------------------------------------------------------------------------ the process
+    @property
+    def running(self) -> bool:
+        """Whether bluetoothd runs and owns its name."""
+        return self._bus is not None
+
+    async def start(self) -> None:
+        """Start bluetoothd with the adapters that are plugged in. Raises SimulatorError."""
+        bus = BurstBus(self._address)
+        try:
+            await bus.connect()
+        except OSError as error:
+            cause = f"no D-Bus at {self._address}: {error}"
+            raise SimulatorError(cause) from error
+        self._bus = bus
+        bus.add_message_handler(self._take)
+        for rule in _WATCHED:
+            await self._ask_bus("AddMatch", "s", [rule])
+        self._tree.objects[names.ROOT] = {names.AGENT_MANAGER: {}}
+        await bus.request_name(names.SERVICE, NameFlag.DO_NOT_QUEUE)
+        for adapter, powered in self._adapters.items():
+            self._tree.add(names.adapter_path(adapter), self._adapter(adapter, powered))
+        if self._options.temporary_timeout_s:
+            self._spawn(self._expire(), "bluez.expire")
+
+    async def crash(self) -> None:
+        """Die at once: no object is taken back, clients see only that the name lost its owner."""
+        bus, self._bus = self._bus, None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._gatt.forget_all()
+        self._discovery.forget_all()
+        self._monitors.forget_all()
+        self._devices.forget_all()
+        self._tree.objects.clear()
+        if bus is not None:
+            bus.disconnect()
+
+    async def stop(self) -> None:
+        """End orderly: every object is taken back before the name is given up."""
+        if self._bus is not None:
+            for adapter in self._adapters:
+                self._withdraw(adapter)
+            await self.settle()
+        await self.crash()
+
+    async def settle(self) -> None:
+        """Return when all that was signalled so far stands in the sockets of those who listen."""
+        await self._ask_bus("GetId", "", [])
+
+    async def drain(self) -> None:
+        """Return when all that was signalled so far has left this process."""
+        if self._bus is not None:
+            await self._bus.drain()
+
+    async def _ask_bus(self, member: str, signature: str, body: list[Any]) -> None:
+        call = Message(
+            destination=_DBUS,
+            path=_DBUS_PATH,
+            interface=_DBUS,
+            member=member,
+            signature=signature,
+            body=body,
+        )
+        await self._ask(call)
+
+    async def _ask(self, call: Message) -> Message:
+        if self._bus is None:
+            cause = "the simulated bluetoothd does not run"
+            raise SimulatorError(cause)
+        return await self._bus.call(call)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _expire(self) -> None:
+        timeout_s = self._options.temporary_timeout_s
+        while True:
+            await asyncio.sleep(timeout_s / _EXPIRY_CHECKS)
+            self._devices.expire(timeout_s)
+
+    # --------------------------------------------------------------------------------- adapters
+    def plug_adapter(self, adapter: str = "hci0", *, powered: bool = True) -> None:
+        """Plug an adapter in; without effect when it is."""
+        if adapter not in self._adapters:
+            self._adapters[adapter] = powered
+            if self._bus is not None:
+                self._tree.add(names.adapter_path(adapter), self._adapter(adapter, powered))
+
+    def unplug_adapter(self, adapter: str = "hci0") -> None:
+        """Pull an adapter out: its devices go, then it goes; its sessions end without a word."""
+        self._withdraw(adapter)
+        self._adapters.pop(adapter, None)
+
+    def _withdraw(self, adapter: str) -> None:
+        path = names.adapter_path(adapter)
+        self._devices.remove_below(path)
+        self._tree.remove(path)
+        self._discovery.forget_adapter(path)
+        self._monitors.forget_adapter(path)
+
+    def power(self, adapter: str = "hci0", *, on: bool) -> None:
+        """Switch an adapter on or off. Off ends links and discovery; monitors outlast it."""
+        path = names.adapter_path(adapter)
+        self._adapters[adapter] = on
+        if not on:
+            self._gatt.lose_below(path)
+            self._discovery.forget_adapter(path)
+            idle = {"Discovering": Variant("b", value=False)}
+            self._tree.change(path, names.ADAPTER, idle)
+            self._devices.discovery_stopped(path)
+        state = {"Powered": Variant("b", on), "PowerState": Variant("s", "on" if on else "off")}
+        self._tree.change(path, names.ADAPTER, state)
+
+    def _adapter(self, adapter: str, powered: bool) -> Interfaces:  # noqa: FBT001 - as BlueZ has it
+        number = int(adapter.removeprefix("hci"))
+        interfaces: Interfaces = {
+            names.ADAPTER: {
+                "Address": Variant("s", f"00:00:00:00:5E:{number:02X}"),
+                "AddressType": Variant("s", "public"),
+                "Name": Variant("s", adapter),
+                "Alias": Variant("s", adapter),
+                "Powered": Variant("b", powered),
+                "PowerState": Variant("s", "on" if powered else "off"),
+                "Discovering": Variant("b", value=False),
+                "Discoverable": Variant("b", value=False),
+                "Pairable": Variant("b", value=False),
+                "UUIDs": Variant("as", []),
+                "Roles": Variant("as", ["central", "peripheral"]),
+            }
+        }
+        if self._options.monitors:
+            interfaces[names.MONITOR_MANAGER] = {
+                "SupportedMonitorTypes": Variant("as", ["or_patterns"]),
+                "SupportedFeatures": Variant("as", []),
+            }
+        return interfaces
+
+    # ------------------------------------------------------------------------------------ the air
+    def advertise(self, report: Advertisement) -> bool:
+        """Let every powered adapter hear one report, once; True when that made a signal.
+
+        While the bus takes less than it is offered (`congested`), reports are dropped and counted.
+        """
+        if self._bus is None:
+            return False
+        signalled = False
+        for adapter, powered in self._adapters.items():
+            if powered:
+                signalled |= self._heard(adapter, report)
+        return signalled
+
+    @property
+    def congested(self) -> bool:
+        """Whether the next report would be dropped; who may not lose any awaits `drain`."""
+        return self._bus is not None and self._bus.congested
+
+    def _heard(self, adapter: str, report: Advertisement) -> bool:
+        path = names.adapter_path(adapter)
+        self.counters.offered += 1
+        scan = self._discovery.scan(path)
+        monitors = self._monitors.matching(path, report)
+        if not monitors and not scan.wants(report):
+            self.counters.unwanted += 1
+            return False
+        if self.congested:
+            self.counters.overrun += 1
+            return False
+        signalled = self._devices.report(adapter, report, scan)
+        self.counters.signalled += signalled
+        self._monitors.tell(monitors, names.device_path(adapter, report.address))
+        return signalled
+
+    @property
+    def device_count(self) -> int:
+        """How many devices bluetoothd shows, over all adapters."""
+        return self._devices.count
+
+    @property
+    def monitor_count(self) -> int:
+        """How many advertisement monitors it has accepted."""
+        return self._monitors.count
+
+    def place(self, peripheral: Peripheral) -> Peripheral:
+        """Put a connectable device into the air; it is found once it has advertised."""
+        self._gatt.peripherals[peripheral.address.upper()] = peripheral
+        return peripheral
+
+    def notify(self, address: str, uuid: str, value: bytes) -> int:
+        """Let a connected peripheral notify; return the ways it went (signal, sockets)."""
+        return self._gatt.notify(address.upper(), uuid, value)
+
+    def lose_link(self, address: str) -> None:
+        """Let a connected device go out of range."""
+        for adapter in self._adapters:
+            self._gatt.lose(names.device_path(adapter, address))
+
+    # ------------------------------------------------------------------------------------ faults
+    def wedge(self) -> None:
+        """Stop hearing without any signal: sessions and monitors are gone, and nobody is told."""
+        self._discovery.forget_all()
+        self._monitors.forget_all()
+
+    def close_notify_sockets(self, address: str) -> int:
+        """Close what AcquireNotify handed out, with no other sign; return how many there were."""
+        return self._gatt.close_sockets(address.upper())
+
+    def fail(
+        self, member: str, error: str, text: str = "", *, times: int | None = None
+    ) -> MethodFault:
+        """Answer a method with an error (bluez_names), so many times or until it is lifted."""
+        return self.faults.add(MethodFault(member=member, error=error, text=text, times=times))
+
+    def hang(self, member: str, *, times: int | None = None) -> MethodFault:
+        """Never answer a method, so many times or until it is lifted."""
+        return self.faults.add(MethodFault(member=member, hang=True, times=times))
+
+    # ---------------------------------------------------------------------------------- dispatch
+    def _emit(self, message: Message) -> None:
+        if self._bus is not None:
+            self._bus.post(message)
+
+    def _before_removal(self, device: str) -> None:
+        self._gatt.lose(device)
+        self._monitors.device_gone(device)
+
+    def _take(self, message: Message) -> Message | bool:
+        """Take whatever arrives; True or an answer: dealt with."""
+        if message.message_type is MessageType.SIGNAL:
+            self._take_signal(message)
+            return False
+        if message.message_type is not MessageType.METHOD_CALL or message.path is None:
+            return False
+        call = received(message)
+        self.calls.append(call)
+        fault = self.faults.striking(call)
+        if fault is None:
+            return self._answer(call) or True
+        if not fault.hang:
+            self._spawn(self._answer_late(call, fault), "bluez.late")
+        return True
+
+    def _take_signal(self, signal: Message) -> None:
+        if signal.member == "NameOwnerChanged":
+            name, _, new_owner = signal.body
+            if not new_owner:
+                self._discovery.forget_sender(name)
+                self._monitors.forget_sender(name)
+                self._gatt.forget_sender(name)
+        elif signal.member == "InterfacesAdded":
+            self._monitors.shown(signal)
+
+    async def _answer_late(self, call: Call, fault: MethodFault) -> None:
+        await asyncio.sleep(fault.delay_s)
+        reply = None if fault.error and not fault.takes_effect else self._answer(call)
+        if fault.error:
+            reply = call.error(fault.error, fault.text)
+        if reply is not None:
+            self._emit(reply)
+
+    def _answer(self, call: Call) -> Message | None:
+        key = (call.interface, call.member)
+        if key == (names.OBJECT_MANAGER, "GetManagedObjects"):
+            return call.reply("a{oa{sa{sv}}}", [self._tree.objects])
+        if key == (names.INTROSPECTABLE, "Introspect"):
+            return call.reply("s", ["<node/>"])
+        interfaces = self._tree.objects.get(call.path)
+        if interfaces is None:
+            text = f'Method "{call.member}" on object "{call.path}" doesn\'t exist'
+            return call.error(names.UNKNOWN_OBJECT, text)
+        handler = self._handlers.get(key)
+        if handler is None or (key[0] != names.PROPERTIES and key[0] not in interfaces):
+            text = f'Method "{call.member}" on interface "{call.interface}" doesn\'t exist'
+            return call.error(names.UNKNOWN_METHOD, text)
+        return handler(call)
+
+    def _get(self, call: Call) -> Message:
+        interface, name = call.body
+        value = (self._tree.properties(call.path, interface) or {}).get(name)
+        if value is None:
+            return call.error(names.INVALID_ARGUMENTS, "No such property")
+        return call.reply("v", [value])
+
+    def _get_all(self, call: Call) -> Message:
+        properties = self._tree.properties(call.path, call.body[0]) or {}
+        return call.reply("a{sv}", [properties])
+
+    def _set(self, call: Call) -> Message:
+        interface, name, value = call.body
+        if (interface, name) == (names.ADAPTER, "Powered"):
+            self.power(names.adapter_of(call.path), on=value.value)
+        else:
+            self._tree.change(call.path, interface, {name: value})
+        return call.reply()

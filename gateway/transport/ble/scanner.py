@@ -1,0 +1,205 @@
+"""The one adapter of bleak: advertisements become frames, its errors become ScanError.
+
+An unlisted device is counted by the intake and forgotten; nothing of it is made, kept or logged
+here. What bleak and BlueZ list of it themselves is bounded by `strangers`, which names what can be
+removed from both.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
+
+from bleak import BleakScanner
+from bleak.args.bluez import BlueZScannerArgs, OrPattern
+from bleak.assigned_numbers import AdvertisementDataType
+from bleak.backends.bluezdbus.manager import get_global_bluez_manager
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
+from bleak.exc import BleakDBusError, BleakError
+from dbus_fast.errors import DBusFastError
+
+from gateway.clock import Clock
+from gateway.core.advertisement import MANUFACTURER, NAME, SERVICE_DATA, uuid_number
+from gateway.model import Frame, Intake, Structure
+from gateway.transport.ble.causes import IN_PROGRESS, NOT_ANSWERING, ScanError, refused
+
+if TYPE_CHECKING:
+    from dbus_fast.aio.message_bus import MessageBus
+
+Scan = Literal["active", "passive"]
+Pattern = tuple[int, int, bytes]  # (AD type, first byte of its data, the bytes to find there)
+
+_NO_RSSI_DBM = (
+    -127
+)  # what bleak says when BlueZ shows no RSSI: nothing was received, a property changed
+_OURS = ("Paired", "Bonded", "Trusted", "Connected")  # a device somebody wants: never removed
+
+# What bleak raises when the bus or bluetoothd goes away under it.
+_LOST = (BleakError, DBusFastError, OSError, EOFError)
+
+_uuid_number = lru_cache(maxsize=1024)(uuid_number)
+
+
+def structures(data: AdvertisementData) -> tuple[Structure, ...]:
+    """Return what an advertisement carried: manufacturer data, service data, name."""
+    found = [(MANUFACTURER, company, rest) for company, rest in data.manufacturer_data.items()]
+    found += [(SERVICE_DATA, _uuid_number(uuid), rest) for uuid, rest in data.service_data.items()]
+    if data.local_name:
+        found.append((NAME, 0, data.local_name.encode()))
+    return tuple(found)
+
+
+class Scanner:
+    """bleak's scanner on one adapter; one scan at a time."""
+
+    def __init__(self, adapter: str, source: str, intake: Intake, clock: Clock) -> None:
+        # bleak's debug log spells out every device on the air, which a root at DEBUG would let it.
+        logging.getLogger("bleak").setLevel(logging.INFO)
+        self.heard = 0  # advertisements, listed or not
+        self._adapter = adapter
+        self._source = source
+        self._admits = intake.admits
+        self._hear = intake.hear
+        self._boot_ns = clock.boot_ns
+        self._listed: set[str] = (
+            set()
+        )  # addresses the intake admitted: as many as are configured, no more
+        self._scanner: BleakScanner | None = None
+        self._left: BleakScanner | None = None  # to be stopped on the next connection
+        self._bus: MessageBus | None = None
+
+    # ---------------------------------------------------------------------------- the hot path
+    def _on_advertisement(self, device: BLEDevice, data: AdvertisementData) -> None:
+        """Take one callback of bleak. Any change of a device causes one, even with old data."""
+        if data.rssi == _NO_RSSI_DBM:
+            return
+        self.heard += 1
+        address = device.address
+        if not self._admits(address):
+            return
+        self._listed.add(address)
+        self._hear(
+            Frame(
+                medium="ble",
+                source=self._source,
+                address=address,
+                heard_at_ns=self._boot_ns(),
+                structures=structures(data),
+                rssi_dbm=data.rssi,
+            )
+        )
+
+    # -------------------------------------------------------------------------- life of a scan
+    async def start(self, scan: Scan, patterns: Sequence[Pattern], limit_s: float) -> None:
+        """Start scanning; raise ScanError with the cause, at the latest after `limit_s`."""
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._start(scan, patterns)
+        except TimeoutError:
+            raise ScanError(NOT_ANSWERING, stuck=True) from None
+        except asyncio.CancelledError:
+            self.reset()  # BlueZ may have taken the start that nobody waits for any more
+            raise
+        except BleakDBusError as error:
+            stuck = error.dbus_error == IN_PROGRESS
+            cause = refused(error.dbus_error, error.dbus_error_details or "")
+            raise ScanError(cause, stuck=stuck) from error
+        except _LOST as error:
+            cause = f"the scan did not start: {error}"
+            raise ScanError(cause) from error
+
+    async def _start(self, scan: Scan, patterns: Sequence[Pattern]) -> None:
+        # bleak keeps one connection per event loop, and makes a new one here if it has ended.
+        manager = await get_global_bluez_manager()
+        self._bus = getattr(manager, "_bus", None)
+        if self._left is not None:
+            left, self._left = self._left, None
+            await self._end(left)
+        scanner = BleakScanner(
+            self._on_advertisement,
+            scanning_mode=scan,
+            bluez=_arguments(self._adapter, scan, patterns),
+        )
+        await scanner.start()
+        self._scanner = scanner
+
+    async def stop(self, limit_s: float) -> bool:
+        """End the scan within `limit_s`; False when not in order, as after most faults."""
+        if not self.connected:
+            self.leave()
+            return False
+        scanner, self._scanner = self._scanner, None
+        if scanner is None:
+            return True
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._end(scanner)
+        except TimeoutError:
+            return False
+
+    async def _end(self, scanner: BleakScanner) -> bool:
+        """Have bleak forget a scan; False when BlueZ knew nothing of it any more."""
+        try:
+            await scanner.stop()
+        except _LOST:
+            return False
+        return True
+
+    def leave(self) -> None:
+        """Drop a scan without a word to BlueZ, which has gone; bleak forgets it at the next start.
+
+        On an ended connection bleak's stop would write to a socket whose number may be another's
+        by now, and dbus-fast then takes that one's reader out of the event loop.
+        """
+        self._left, self._scanner = self._scanner or self._left, None
+        self.reset()
+
+    def reset(self) -> None:
+        """Close bleak's connection: BlueZ ends our sessions, bleak forgets what it has cached.
+
+        bleak has no call for it, so its private connection is closed, and only if it is still the
+        one this scan began with: another adapter's scanner may have reset it before. The next
+        start opens a new one.
+        """
+        if self._bus is not None and self._bus.connected:
+            self._bus.disconnect()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection this scan began on still stands, as far as bleak shows it."""
+        return self._bus is None or self._bus.connected
+
+    # ------------------------------------------------------------------------ what bleak keeps
+    def listed_devices(self) -> int:
+        """How many devices bleak and BlueZ hold because of this scan."""
+        return len(self._scanner.discovered_devices) if self._scanner else 0
+
+    def strangers(self) -> list[str]:
+        """Return paths of devices nobody wants: not listed, paired, trusted or connected."""
+        if self._scanner is None:
+            return []
+        seen = self._scanner.discovered_devices_and_advertisement_data
+        return [
+            path
+            for address, (_, data) in seen.items()
+            if address not in self._listed
+            for path, properties in (data.platform_data,)
+            if not any(properties.get(mark) for mark in _OURS)
+        ]
+
+
+def _arguments(adapter: str, scan: Scan, patterns: Sequence[Pattern]) -> BlueZScannerArgs:
+    """Return bleak's arguments.
+
+    Active: DuplicateData makes BlueZ report every advertisement with just its own content. Passive
+    has no such switch: BlueZ then merges what a device sends and reports only what changed, or a
+    signal strength that moved by 8 dB; a device that repeats itself unchanged is not heard again.
+    """
+    if scan == "active":
+        return {"adapter": adapter, "filters": {"DuplicateData": True}}
+    or_patterns = [
+        OrPattern(start, AdvertisementDataType(kind), content) for kind, start, content in patterns
+    ]
+    return {"adapter": adapter, "or_patterns": [*or_patterns]}

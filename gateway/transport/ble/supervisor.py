@@ -1,0 +1,243 @@
+"""Advertisements from one Bluetooth adapter, for ever: what ends a scan is noticed and repaired.
+
+A scan dies silently in bleak when bluetoothd, the adapter, its power or the D-Bus daemon goes
+away, and nobody at all notices a controller that has stopped receiving. So the watcher tells what
+BlueZ shows, a clock tells how long nothing was heard, and either ends the scan; the next one
+starts as soon as the watcher sees no obstacle.
+"""
+
+import asyncio
+import os
+import random
+from collections.abc import Callable
+
+import msgspec
+
+from gateway.core import backoff
+from gateway.health import Health
+from gateway.model import Intake, TransportState
+from gateway.transport.ble.causes import ScanError, obstacle
+from gateway.transport.ble.scanner import Pattern, Scan, Scanner
+from gateway.transport.ble.watcher import Watcher
+from gateway.transport.report import report
+from gateway.transport.waiting import set_within
+
+_STOP_LIMIT_S = 1.0
+_TICK_S = 1.0  # how often silence and the number of listed devices are looked at
+_FORGET_EVERY_S = 10.0  # BlueZ that refuses to forget is not asked again sooner
+_LOOK_AGAIN_S = (
+    60.0  # an obstacle normally ends with a signal; this is for the signal that was lost
+)
+_FIRST_RETRY_S = 0.1
+_MOST_RETRY_S = 30.0
+_SECOND_NS = 1_000_000_000
+
+
+class BleSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How to scan; `patterns` for passive scanning, one per kind of advertisement wanted."""
+
+    adapter: str = "hci0"
+    scan: Scan = "passive"
+    patterns: tuple[Pattern, ...] = ()
+    stall_after_s: float = 90.0  # silence after which a scan is taken for dead
+    stall_most_s: float = (
+        900.0  # where restarting brings nothing, the next silence is twice as long, up to this
+    )
+    start_limit_s: float = 10.0
+    most_listed: int = 5000  # devices BlueZ may list before strangers are removed
+
+
+class BleTransport:
+    """A `model.Transport`; active where a passive scan is wanted and not to be had, and says so.
+
+    Heard is what bleak calls back for, and that is also each change made on the machine (Trusted,
+    Connected) to a device still in range: it can put off the notice of a stall by one silence.
+    """
+
+    kind = "ble"
+
+    def __init__(
+        self,
+        settings: BleSettings,
+        intake: Intake,
+        health: Health,
+        *,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.name = f"ble:{settings.adapter}"
+        self._settings = settings
+        self._health = health
+        self._record = health.transport(self.name, self.kind)
+        self._boot_ns = health.clock.boot_ns
+        self._chance = chance
+        self._watcher = Watcher(settings.adapter, chance)
+        self._scanner = Scanner(settings.adapter, self.name, intake, health.clock)
+        self._active = False
+        self._scans = 0
+        self._silences = (
+            0  # scans in a row that ended because nothing was heard, and nothing has been since
+        )
+        self._forgot_at_ns = 0
+
+    async def run(self) -> None:
+        """Hear for ever; cancel to end: the scan is then stopped within a second.
+
+        bleak's connection is the event loop's and stays.
+        """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watcher.run(), name=f"{self.name} watcher")
+            group.create_task(self._supervise(), name=f"{self.name} supervisor")
+
+    async def _supervise(self) -> None:
+        attempt = 0
+        await self._watcher.changed.wait()  # its first picture
+        while True:
+            if cause := self._obstacle():
+                self._report(TransportState.DOWN, cause)
+                await self._until_upset(_LOOK_AGAIN_S)
+                await self._watcher.refresh()
+                continue
+            heard = self._scanner.heard
+            await self._scan()
+            attempt = 0 if self._scanner.heard > heard else attempt + 1
+            delay_s = backoff.delay_s(
+                attempt, self._chance(), first_s=_FIRST_RETRY_S, most_s=_MOST_RETRY_S
+            )
+            await self._until_upset(delay_s)
+
+    async def _scan(self) -> None:
+        """Scan once, from start to whatever ends it."""
+        upsets = self._watcher.upsets
+        try:
+            remark = await self._start()
+        except ScanError as error:
+            self._record.count("start_errors")
+            self._report(TransportState.DOWN, str(error))
+            if error.stuck:
+                self._scanner.reset()
+            return
+        try:
+            # After this the picture is younger than the scan: our own start is in it.
+            await self._watcher.refresh()
+            await self._listen(upsets, remark)
+        finally:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        if not self._watcher.adapter.owned:
+            self._scanner.leave()
+        elif not await self._scanner.stop(_STOP_LIMIT_S):
+            # The normal end after a fault. Without the connection no session is left in BlueZ
+            # that would refuse the next start as InProgress, and no lost device in bleak.
+            self._record.count("unclean_stops")
+            self._scanner.reset()
+
+    async def _start(self) -> str:
+        """Start passive or active; return what is to be said of the choice. Raises ScanError."""
+        remark = ""
+        self._active = self._settings.scan == "active"
+        if not self._active:
+            remark = await self._start_passive()
+            self._active = bool(remark)
+        if self._active:
+            await self._scanner.start("active", (), self._settings.start_limit_s)
+        if remark:
+            self._record.count("active_instead_of_passive")
+        if self._scans:
+            self._record.count("restarts")
+        self._scans += 1
+        return remark
+
+    async def _start_passive(self) -> str:
+        """Start passive; return why it has to be active instead."""
+        if not self._settings.patterns:
+            return "active scan: no listed device has a pattern to scan for passively"
+        if not self._watcher.adapter.monitors:
+            return (
+                "active scan: BlueZ offers no passive scan (needs Linux 5.10, BlueZ 5.56"
+                " and bluetoothd --experimental)"
+            )
+        try:
+            await self._scanner.start(
+                "passive", self._settings.patterns, self._settings.start_limit_s
+            )
+        except ScanError as error:
+            if error.stuck:
+                raise
+            return f"active scan: the passive one was refused: {error}"
+        return ""
+
+    async def _listen(self, upsets: int, remark: str) -> None:
+        """Return when the scan has to be ended, having reported why."""
+        if not self._silences:
+            self._report(TransportState.UP, remark)
+        heard, since_ns = self._scanner.heard, self._boot_ns()
+        while True:
+            self._watcher.changed.clear()
+            if trouble := self._trouble(upsets):
+                self._report(TransportState.DOWN, trouble)
+                return
+            if self._scanner.heard != heard:
+                heard, since_ns = self._scanner.heard, self._boot_ns()
+                self._record.counters["advertisements"] = heard
+                self._silences = 0
+                self._report(TransportState.UP, remark)
+                await self._forget_strangers()
+            elif self._boot_ns() - since_ns >= self._silence_limit_s() * _SECOND_NS:
+                self._stalled()
+                return
+            await set_within(self._watcher.changed, min(_TICK_S, self._settings.stall_after_s / 4))
+
+    def _trouble(self, upsets: int) -> str:
+        """Return what has ended the scan, "" while nothing has."""
+        if cause := self._obstacle():
+            return cause
+        if self._watcher.upsets != upsets:
+            return f"bluetoothd or adapter {self._settings.adapter} was restarted"
+        if not self._scanner.connected:
+            return "the scan's connection to D-Bus was lost"
+        if self._active and not self._watcher.adapter.discovering:
+            return "BlueZ has ended the scan"
+        return ""
+
+    def _silence_limit_s(self) -> float:
+        limit_s = self._settings.stall_after_s * 2.0 ** min(self._silences, 30)
+        return min(limit_s, max(self._settings.stall_most_s, self._settings.stall_after_s))
+
+    def _stalled(self) -> None:
+        self._silences += 1
+        self._record.count("stalls")
+        cause = (
+            f"no advertisement for {self._settings.stall_after_s:g} s, the scan is restarted: is a"
+            " sensor in range, the antenna on? If so: systemctl restart bluetooth"
+        )
+        self._report(TransportState.DEAF, cause)
+
+    async def _forget_strangers(self) -> None:
+        """Bound what BlueZ and bleak hold of unlisted devices: addresses change, objects stay."""
+        now_ns = self._boot_ns()
+        if self._scanner.listed_devices() <= self._settings.most_listed:
+            return
+        if now_ns - self._forgot_at_ns < _FORGET_EVERY_S * _SECOND_NS:
+            return
+        self._forgot_at_ns = now_ns
+        removed = await self._watcher.remove(self._scanner.strangers())
+        self._record.count("forgotten_devices", removed)
+
+    def _obstacle(self) -> str:
+        address = os.environ.get("DBUS_SYSTEM_BUS_ADDRESS", "/run/dbus/system_bus_socket")
+        return obstacle(self._watcher.adapter, self._settings.adapter, address)
+
+    async def _until_upset(self, limit_s: float) -> None:
+        """Wait, or until BlueZ comes or goes; what our own start and stop do does not count."""
+        before = (self._watcher.upsets, self._obstacle())
+        deadline_ns = self._boot_ns() + int(limit_s * _SECOND_NS)
+        while (self._watcher.upsets, self._obstacle()) == before:
+            left_ns = deadline_ns - self._boot_ns()
+            if left_ns <= 0:
+                return
+            self._watcher.changed.clear()
+            await set_within(self._watcher.changed, left_ns / _SECOND_NS)
+
+    def _report(self, state: TransportState, cause: str) -> None:
+        report(self._health, self.name, state, cause)

@@ -1,0 +1,191 @@
+"""What BlueZ says of one adapter on D-Bus, on a connection of its own.
+
+bleak does not notice when bluetoothd, the adapter or the bus goes away under a scan; this does.
+Signals only say that something happened, the picture is always asked for, so it cannot drift. It
+never starts bluetoothd and never hears of a device.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dbus_fast import Message
+
+from gateway.core import backoff
+from gateway.transport.ble.bus import BusLostError, RefusedError, SystemBus
+from gateway.transport.ble.causes import Adapter
+
+_BLUEZ = "org.bluez"
+_DBUS = "org.freedesktop.DBus"
+_PROPERTIES = "org.freedesktop.DBus.Properties"
+_OBJECTS = "org.freedesktop.DBus.ObjectManager"
+_ADAPTER = "org.bluez.Adapter1"
+_MONITORS = "org.bluez.AdvertisementMonitorManager1"
+_ABSENT = (  # what is answered for an object or an interface that is not there
+    "org.freedesktop.DBus.Error.UnknownObject",
+    "org.freedesktop.DBus.Error.UnknownInterface",
+    "org.freedesktop.DBus.Error.UnknownMethod",
+    "org.freedesktop.DBus.Error.InvalidArgs",
+    "org.freedesktop.DBus.Error.ServiceUnknown",
+)
+_FIRST_RETRY_S = 0.1
+_MOST_RETRY_S = 5.0
+
+
+class Watcher:
+    """Follows one adapter; `run` it beside whoever reads it and waits for `changed`.
+
+    `upsets` counts what ends every scan, whether or not it is over again when the reader looks:
+    bluetoothd or D-Bus gone, the adapter removed, added or switched off.
+    """
+
+    def __init__(self, adapter: str, chance: Callable[[], float] = random.random) -> None:
+        self.adapter = Adapter()
+        self.upsets = 0
+        self.changed = asyncio.Event()
+        self._at = (_BLUEZ, f"/org/bluez/{adapter}")
+        self._chance = chance
+        self._bus: SystemBus | None = None
+        self._signalled = asyncio.Event()
+        self._asking = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Watch for ever; a lost bus is tried again with back-off."""
+        attempt = 0
+        while True:
+            await self._watch()
+            attempt = 0 if self.adapter.connected else attempt + 1
+            self._note(Adapter(), upset=self.adapter.connected)
+            self.changed.set()
+            delay_s = backoff.delay_s(
+                attempt, self._chance(), first_s=_FIRST_RETRY_S, most_s=_MOST_RETRY_S
+            )
+            await asyncio.sleep(delay_s)
+
+    async def refresh(self) -> None:
+        """Ask BlueZ anew. Signals sent before the answer have been counted when this returns."""
+        async with self._asking:
+            while self._bus is not None:
+                upsets = self.upsets
+                adapter = await self._picture(self._bus)
+                if upsets == self.upsets:  # else it was overtaken while it was taken
+                    self._note(adapter)
+                    return
+
+    async def remove(self, paths: Sequence[str]) -> int:
+        """Have BlueZ forget devices; return how many it did. Ends early when the bus has gone."""
+        removed = 0
+        for path in paths:
+            if self._bus is None:
+                break
+            try:
+                await self._bus.ask(_ADAPTER, "RemoveDevice", "o", [path], at=self._at)
+            except RefusedError:
+                continue  # it has forgotten the device by itself
+            except BusLostError:
+                break
+            removed += 1
+        return removed
+
+    async def _watch(self) -> None:
+        """Connect, subscribe and follow; return when there is no connection, or no more."""
+        bus = SystemBus(self._on_signal)
+        try:
+            await bus.connect()
+        except BusLostError:
+            return
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._serve(bus), name=f"bus of {self._at[1]}")
+            try:
+                await bus.subscribe(self._rules())
+                self._bus = bus
+                await self._follow(bus)
+            except (BusLostError, RefusedError):
+                return
+            finally:
+                self._bus = None
+                await bus.close()
+
+    async def _serve(self, bus: SystemBus) -> None:
+        await bus.serve()
+        self._signalled.set()
+
+    async def _follow(self, bus: SystemBus) -> None:
+        self._signalled.set()
+        while not bus.gone:
+            await self._signalled.wait()
+            self._signalled.clear()
+            await self.refresh()
+
+    def _rules(self) -> tuple[str, ...]:
+        """Only the name, the adapter and its properties: no device's signal reaches us."""
+        service, path = self._at
+        ours = f"type='signal',sender='{service}'"
+        return (
+            f"type='signal',sender='{_DBUS}',member='NameOwnerChanged',arg0='{service}'",
+            f"{ours},interface='{_OBJECTS}',arg0path='{path}'",
+            f"{ours},interface='{_PROPERTIES}',path='{path}',arg0='{_ADAPTER}'",
+        )
+
+    def _on_signal(self, signal: Message) -> None:
+        if signal.member == "NameOwnerChanged" and not signal.body[2]:
+            # Nothing to ask, and the bus itself is often about to go: `systemctl restart dbus`.
+            self._note(Adapter(connected=True), upset=True)
+            return
+        if _is_upset(signal):
+            self.upsets += 1
+            self.changed.set()
+        self._signalled.set()
+
+    async def _picture(self, bus: SystemBus) -> Adapter:
+        """Return what BlueZ shows now; without a bus the last picture, for `run` says so."""
+        try:
+            return await self._ask(bus)
+        except RefusedError as error:
+            return Adapter(connected=True, owned=True, refusal=error.name)
+        except BusLostError:
+            return self.adapter
+
+    async def _ask(self, bus: SystemBus) -> Adapter:
+        """Return the picture; raise RefusedError when BlueZ would not tell."""
+        if not await bus.has_owner(_BLUEZ):
+            return Adapter(connected=True)
+        properties = await self._properties(bus, _ADAPTER)
+        if properties is None:
+            return Adapter(connected=True, owned=True)
+        monitors = await self._properties(bus, _MONITORS) or {}
+        return Adapter(
+            connected=True,
+            owned=True,
+            present=True,
+            powered=bool(properties.get("Powered")),
+            discovering=bool(properties.get("Discovering")),
+            monitors="or_patterns" in monitors.get("SupportedMonitorTypes", ()),
+        )
+
+    async def _properties(self, bus: SystemBus, interface: str) -> dict[str, Any] | None:
+        """Return the properties of one interface of the adapter, None where there is none."""
+        try:
+            (properties,) = await bus.ask(_PROPERTIES, "GetAll", "s", [interface], at=self._at)
+        except RefusedError as error:
+            if error.name in _ABSENT:
+                return None
+            raise
+        return {name: variant.value for name, variant in properties.items()}
+
+    def _note(self, adapter: Adapter, *, upset: bool = False) -> None:
+        self.upsets += upset
+        if upset or adapter != self.adapter:
+            self.adapter = adapter
+            self.changed.set()
+
+
+def _is_upset(signal: Message) -> bool:
+    """Whether a signal says that scans on the adapter have ended, or that it is a new one."""
+    if signal.member == "PropertiesChanged":
+        powered = signal.body[1].get("Powered")
+        return powered is not None and not powered.value
+    if signal.member in ("InterfacesAdded", "InterfacesRemoved"):
+        return _ADAPTER in signal.body[1]
+    return signal.member == "NameOwnerChanged"

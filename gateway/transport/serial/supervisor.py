@@ -1,0 +1,265 @@
+"""Packets from one serial LoRa modem, for ever: unplugged, mute or noisy, it is repaired.
+
+The port is opened by its stable path and set up again whenever it was lost. A modem that is silent
+is asked for a sign of life; one that gives none is opened anew. What the modem says is judged by
+its driver, which keeps no more than one packet of it and counts all that is none.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
+from typing import Protocol
+
+import msgspec
+
+from gateway.core import backoff
+from gateway.health import Health
+from gateway.model import Frame, Intake, TransportState
+from gateway.transport.report import report
+from gateway.transport.serial.port import LineErrors, Port, PortError
+from gateway.transport.waiting import set_within
+
+Command = tuple[bytes, str]  # what to write, the reply to expect
+Packet = tuple[str, bytes, int | None, float | None]  # address, payload, RSSI in dBm, SNR in dB
+
+_TICK_S = 1.0  # a packet that stopped halfway is given up after a silence of so long
+_TRIES = 3  # of a command: modems answer one with a stray error now and then
+_FIRST_RETRY_S = 0.1
+_MOST_RETRY_S = 5.0
+_SECOND_NS = 1_000_000_000
+
+
+class Modem(Protocol):
+    """A modem's driver: bytes in, packets and answers out, no port."""
+
+    answer: str | None  # None while a reply is awaited, "" after the expected one, else the reason
+    restarted: bool  # it has reported a start: its settings are in doubt
+    counters: dict[str, int]
+
+    def setup(self, settings: dict[str, int | str]) -> Sequence[Command]:
+        """Return the commands that make the modem what is wanted; ValueError: a bad setting."""
+        ...
+
+    def probe(self) -> Command:
+        """Return a command that changes nothing and that a modem in order always answers."""
+        ...
+
+    def ask(self, command: Command) -> bytes:
+        """Return the bytes to write for a command; from now on `answer` awaits its reply."""
+        ...
+
+    def feed(self, data: bytes) -> Sequence[Packet]:
+        """Take what the port delivered; return the packets now complete. It never raises."""
+        ...
+
+    def idle(self) -> Sequence[Packet]:
+        """Give up what stopped halfway, after a silence; return the packets behind it."""
+        ...
+
+
+class SerialSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Which port and how; `modem` are the settings its driver names."""
+
+    device: str  # best by its stable path: /dev/serial/by-id/...
+    baud: int = 115200
+    modem: Mapping[str, int | str] = {}
+    probe_after_s: float = 60.0  # silence after which the modem is asked for a sign of life
+    answer_limit_s: float = 1.0
+
+
+class SerialTransport:
+    """A `model.Transport`; raises ValueError at once for settings that the modem does not take."""
+
+    kind = "serial"
+
+    def __init__(
+        self,
+        settings: SerialSettings,
+        modem: Modem,
+        intake: Intake,
+        health: Health,
+        *,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.name = f"serial:{PurePath(settings.device).name}"
+        self._settings = settings
+        self._modem = modem
+        self._intake = intake
+        self._health = health
+        self._record = health.transport(self.name, self.kind)
+        self._boot_ns = health.clock.boot_ns
+        self._chance = chance
+        self._answered = asyncio.Event()
+        self._attempt = 0  # openings in a row without a sign of life
+        self._received_bytes = 0
+        self._packets = 0
+        self._signs = 0  # packets and answers: what only a modem in order sends
+        self._sign_at_ns = 0
+        self._fault = ""  # why the modem is not set up as it should be
+        self._line_errors: LineErrors | None = None
+        modem.setup(dict(settings.modem))
+
+    async def run(self) -> None:
+        """Hear for ever; cancel to end, the port is then closed."""
+        while True:
+            try:
+                port = await Port.open(self._settings.device, self._settings.baud, self._take)
+            except PortError as error:
+                self._report(TransportState.DOWN, str(error))
+            else:
+                await self._keep(port)
+            await asyncio.sleep(self._delay_s())
+
+    async def _keep(self, port: Port) -> None:
+        """Use one opening of the port, until it has ended or a new one is needed."""
+        self._record.count("opened")
+        try:
+            self._line_errors = port.line_errors()
+            await self._serve(port)
+        except PortError as error:
+            self._report(TransportState.DOWN, str(error))
+        finally:
+            await port.close()
+            self._hand_over(self._modem.idle())  # half a packet of this opening fits no other
+            self._copy_counters()
+
+    async def _serve(self, port: Port) -> None:
+        """Return when the port has to be opened anew, having reported why. Raises PortError."""
+        tick_s = min(_TICK_S, self._settings.probe_after_s)
+        alive = await self._set_up(port)
+        while alive and not await set_within(port.ended, tick_s):
+            alive = await self._look_after(port)
+        if not port.ended.is_set():
+            # A modem whose transmit line alone is broken still hears: read on while waiting.
+            await set_within(port.ended, self._delay_s())
+        if port.ended.is_set():
+            self._report(TransportState.DOWN, port.cause)
+
+    async def _look_after(self, port: Port) -> bool:
+        """Do what is due once a second; False when the modem is dead. Raises PortError."""
+        self._count_line_errors(port)
+        self._report_well()
+        silent_ns = self._boot_ns() - self._sign_at_ns
+        if silent_ns >= _TICK_S * _SECOND_NS:
+            self._hand_over(self._modem.idle())
+        if self._modem.restarted:
+            return await self._set_up(port)
+        if silent_ns >= self._settings.probe_after_s * _SECOND_NS:
+            return await self._probe(port)
+        return True
+
+    def _delay_s(self) -> float:
+        delay_s = backoff.delay_s(
+            self._attempt, self._chance(), first_s=_FIRST_RETRY_S, most_s=_MOST_RETRY_S
+        )
+        self._attempt += 1
+        return delay_s
+
+    # ------------------------------------------------------------------------------- commands
+    async def _set_up(self, port: Port) -> bool:
+        """Give the modem its settings; False when it is dead. Raises PortError."""
+        signs = self._signs
+        self._packets = 0
+        self._fault = ""
+        for command in self._modem.setup(dict(self._settings.modem)):
+            self._fault = await self._command(port, command)
+            if self._fault:
+                self._record.count("failed_setups")
+                break
+        return self._is_alive(port, signs)
+
+    async def _probe(self, port: Port) -> bool:
+        """Ask for a sign of life; False when there is none. Raises PortError."""
+        if self._fault:  # an opportunity to try again
+            return await self._set_up(port)
+        signs = self._signs
+        self._record.count("probes")
+        await self._command(port, self._modem.probe())
+        return self._is_alive(port, signs)
+
+    def _is_alive(self, port: Port, signs: int) -> bool:
+        """Whether there was a sign of life since; if not, and the port is there, it is deaf."""
+        if self._signs > signs:
+            self._report_well()
+            return True
+        if not port.ended.is_set():
+            self._record.count("mute")
+            cause = (
+                f"the modem does not answer at {self._settings.baud} baud, the port is opened"
+                " anew: check baud and wiring, else cut its power"
+            )
+            self._report(TransportState.DEAF, cause)
+        return False
+
+    async def _command(self, port: Port, command: Command) -> str:
+        """Have one command answered; return "" or why it was not. Raises PortError."""
+        fault = ""
+        for _ in range(_TRIES):
+            self._answered.clear()
+            port.write(self._modem.ask(command))
+            await set_within(self._answered, self._settings.answer_limit_s)
+            if port.ended.is_set():
+                return port.cause
+            if self._modem.answer is None:
+                fault = "the modem did not answer"
+            elif self._modem.answer:
+                fault = f"the modem refused {self._modem.answer}"
+            else:
+                return ""
+        return fault
+
+    # --------------------------------------------------------------------------- what it says
+    def _take(self, data: bytes) -> None:
+        """Take what the port delivered: at most 4 kB a turn, so a flood leaves others theirs."""
+        awaiting = self._modem.answer is None
+        self._received_bytes += len(data)
+        self._hand_over(self._modem.feed(data))
+        self._copy_counters()
+        if awaiting and self._modem.answer is not None:
+            self._live()
+        if self._modem.answer is not None or not data:
+            self._answered.set()
+
+    def _live(self) -> None:
+        """Note a sign of life."""
+        self._signs += 1
+        self._sign_at_ns = self._boot_ns()
+        self._attempt = 0
+
+    def _hand_over(self, packets: Sequence[Packet]) -> None:
+        for address, payload, rssi_dbm, snr_db in packets:
+            self._packets += 1
+            self._live()
+            if self._intake.admits(address):
+                self._intake.hear(
+                    Frame(
+                        medium="lora",
+                        source=self.name,
+                        address=address,
+                        heard_at_ns=self._boot_ns(),
+                        payload=payload,
+                        rssi_dbm=rssi_dbm,
+                        snr_db=snr_db,
+                    )
+                )
+
+    # ------------------------------------------------------------------------------ health
+    def _report_well(self) -> None:
+        """Up; with a fault only once a packet has shown that it hears in spite of it."""
+        well = not self._fault or self._packets
+        self._report(TransportState.UP if well else TransportState.DOWN, self._fault)
+
+    def _count_line_errors(self, port: Port) -> None:
+        before, now = self._line_errors, port.line_errors()
+        if before is not None and now is not None:
+            self._record.count("kernel_overruns", now.overruns - before.overruns)
+            self._record.count("damaged_bytes", now.damaged - before.damaged)
+        self._line_errors = now
+
+    def _copy_counters(self) -> None:
+        self._record.counters.update(self._modem.counters)
+        self._record.counters["received_bytes"] = self._received_bytes
+
+    def _report(self, state: TransportState, cause: str) -> None:
+        report(self._health, self.name, state, cause)

@@ -1,0 +1,1 @@
+"""Observations and status out, over gateway.mqtt."""

@@ -1,0 +1,210 @@
+"""Power fails at every write; and what the medium is made to bear.
+
+The store runs its own code with its own pragmas on a disk that records (failing_disk). At every
+point of a history, what a power cut may leave there is opened: it must be sound, and everything
+that was accepted before must be in it.
+"""
+
+import random
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import apsw
+import pytest
+
+from gateway.backlog import DEFAULT_MAX_BYTES
+from gateway.backlog.sqlite.connection import connect
+from gateway.backlog.sqlite.database import Database
+from gateway.backlog.sqlite.opening import FILE
+from gateway.errors import BacklogError, BacklogFullError
+from tests.backlog.failing_disk import Disk, Sync, connection, cuts, io_error
+from tests.backlog.places import bundle, payload_bytes, run_streams
+
+PAGE: Final = 4096
+
+
+class History:
+    """What an outage and its end do to a store, and what was promised at which operation."""
+
+    def __init__(self, directory: Path, weaken: Mapping[str, str] | None = None) -> None:
+        _empty_store(directory)
+        self.before = _files(directory)
+        self.disk = Disk(f"cut-{directory}")
+        self.streams = run_streams("CUT")
+        self.promised: list[tuple[int, frozenset[int]]] = [(0, frozenset())]
+        with closing(_Opened(directory, self.disk, weaken)) as store:
+            store.database.open(self.streams)
+            self._live(store.database)
+        self.disk.unregister()
+
+    def _live(self, database: Database) -> None:
+        kept: list[int] = []
+        for turn in range(48):
+            bundles = [bundle(self.streams[0], 40), bundle(self.streams[1])]
+            kept += database.append(bundles * 2, {"one": turn})
+            self._promise(kept)
+            if turn % 6 == 5:
+                taken = [row for row, _, _ in database.lease(0, 5, ())]
+                kept = [row for row in kept if row not in taken]
+                self._promise(kept)  # from now on the settled ones may be gone
+                database.settle(taken)
+        database.forget_previous()
+
+    def _promise(self, kept: list[int]) -> None:
+        self.promised.append((len(self.disk.operations), frozenset(kept)))
+
+    def promised_at(self, done: int) -> frozenset[int]:
+        """Rows that must be there when `done` operations were done."""
+        return [rows for at, rows in self.promised if at <= done][-1]
+
+
+class _Opened:
+    """A database on a disk, closed without the promise to close cleanly."""
+
+    def __init__(
+        self, directory: Path, disk: Disk, weaken: Mapping[str, str] | None = None
+    ) -> None:
+        self.database = Database(
+            directory, max_bytes=DEFAULT_MAX_BYTES, connect=connection(disk, weaken)
+        )
+
+    def close(self) -> None:
+        self.database.close((), {})
+
+
+def _empty_store(directory: Path) -> None:
+    database = Database(directory, max_bytes=DEFAULT_MAX_BYTES, connect=connect)
+    database.open(())
+    database.close((), {})
+
+
+def _files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.glob(f"{FILE}*")}
+
+
+def _verdict(directory: Path, files: Mapping[str, bytes]) -> tuple[str, frozenset[int]]:
+    for path in directory.iterdir():
+        path.unlink()
+    for name, data in files.items():
+        (directory / name).write_bytes(data)
+    with closing(sqlite3.connect(directory / FILE)) as found:
+        (sound,) = found.execute("PRAGMA integrity_check").fetchone()
+        return sound, frozenset(row for (row,) in found.execute("SELECT id FROM bundle"))
+
+
+def _judge(history: History, directory: Path) -> tuple[int, int, int]:
+    """Return how many power cuts were played, how many lost a row, how many the file."""
+    directory.mkdir()
+    played = lost = broken = 0
+    for done, files in cuts(history.before, history.disk.operations, random.Random(1)):  # noqa: S311
+        played += 1
+        sound, rows = _verdict(directory, files)
+        broken += sound != "ok"
+        lost += not history.promised_at(done) <= rows
+    return played, lost, broken
+
+
+@pytest.mark.slow
+def test_a_power_cut_at_any_write_loses_nothing_that_was_accepted(tmp_path: Path) -> None:
+    history = History(tmp_path / "store")
+    played, lost, broken = _judge(history, tmp_path / "after")
+    assert (lost, broken) == (0, 0)
+    assert played > 1000
+    in_file = {each.file for each in history.disk.operations if isinstance(each, Sync)}
+    assert in_file >= {FILE, f"{FILE}-wal"}  # a checkpoint was among it
+
+
+@pytest.mark.slow
+def test_the_power_cuts_find_out_a_store_that_does_not_sync_each_commit(tmp_path: Path) -> None:
+    weaken = {"PRAGMA synchronous=FULL": "PRAGMA synchronous=NORMAL"}
+    _, lost, broken = _judge(History(tmp_path / "store", weaken), tmp_path / "after")
+    assert lost > 100
+    assert broken == 0
+
+
+# --------------------------------------------------------------------------------- errors
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (apsw.SQLITE_IOERR_WRITE, BacklogError),
+        (apsw.SQLITE_IOERR_FSYNC, BacklogError),
+        (apsw.SQLITE_FULL, BacklogFullError),
+    ],
+)
+def test_wherever_an_operation_fails_the_store_holds_what_it_says(
+    tmp_path: Path, code: int, kind: type[BacklogError]
+) -> None:
+    failed = 0
+    for number in range(200):
+        disk = Disk(f"fail-{tmp_path}-{number}", fail_at=number, fault=io_error(code))
+        failures = _failing_life(tmp_path / f"store-{number}", disk)
+        disk.unregister()
+        assert all(type(failure) is kind for failure in failures)
+        failed += len(failures)
+        if len(disk.operations) <= number:
+            break
+    else:
+        pytest.fail("the history never got by without a failure")
+    assert failed > 5
+
+
+def _failing_life(directory: Path, disk: Disk) -> list[BacklogError]:
+    """Live with one failing operation: try again what failed, then compare file and answers."""
+    _empty_store(directory)
+    database = Database(directory, max_bytes=DEFAULT_MAX_BYTES, connect=connection(disk))
+    failures: list[BacklogError] = []
+    routine, event = run_streams("FAIL")
+    kept: set[int] = set()
+    waiting = [[bundle(routine, 7), bundle(event)] for _ in range(4)]
+    is_open = False
+    for _ in range(9):
+        try:
+            if not is_open:
+                database.open((routine, event))
+                is_open = True
+            while waiting:
+                kept.update(database.append(waiting[0], {"one": len(waiting)}))
+                waiting.pop(0)
+            settled = sorted(kept)[:3]
+            database.settle(settled)
+            kept.difference_update(settled)
+            break
+        except BacklogError as error:
+            failures.append(error)
+    assert {row for row, _, _ in database.lease(0, 99, ())} == kept
+    _close(database, failures)
+    with closing(sqlite3.connect(directory / FILE)) as found:
+        assert found.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert {row for (row,) in found.execute("SELECT id FROM bundle")} == kept
+    return failures
+
+
+def _close(database: Database, failures: list[BacklogError]) -> None:
+    try:
+        database.close((), {"two": 2})
+    except BacklogError as error:
+        failures.append(error)
+
+
+# ---------------------------------------------------------------------------------- bytes
+@pytest.mark.parametrize("counters", [0, 1])
+def test_an_outage_writes_little_more_than_a_page_per_commit_and_one_for_counters(
+    tmp_path: Path, counters: int
+) -> None:
+    _empty_store(tmp_path)
+    disk = Disk(f"bytes-{tmp_path}")
+    routine, _ = run_streams("BYTES")
+    commits, payload = 600, 0  # 7 minutes at 10 observations/s, kept every 0.7 s
+    with closing(_Opened(tmp_path, disk)) as store:
+        store.database.open((routine,))
+        opened = disk.written_bytes
+        for turn in range(commits):
+            kept = [bundle(routine, 7)]
+            payload += payload_bytes(kept)
+            store.database.append(kept, {"one": turn} if counters else {})
+    written = disk.written_bytes - opened  # with the checkpoints, also the one at the end
+    disk.unregister()
+    assert written <= 1.3 * payload + (1 + counters) * PAGE * commits

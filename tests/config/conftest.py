@@ -1,0 +1,64 @@
+"""A folder with all files the example names, and ways to load what a test writes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trustme
+
+from gateway.config import Finding, InvalidConfigError, Settings, load
+
+EXAMPLE = Path(__file__).parents[2] / "config" / "gateway.example.yaml"
+DRIVERS = ("bthome-v2", "cayenne-lpp", "ruuvi-rawv2")
+MODEMS = ("reyax-rylr998",)
+
+Load = Callable[..., Settings]
+FindingsIn = Callable[..., list[Finding]]
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What stands in /etc/ugw on a gateway."""
+    folder = tmp_path_factory.mktemp("ugw")
+    authority = trustme.CA()
+    identity = authority.issue_cert("gw-kiel-0042")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    identity.cert_chain_pems[0].write_to_path(folder / "gw.pem")
+    identity.private_key_pem.write_to_path(folder / "gw.key")
+    (folder / "keys").mkdir()
+    (folder / "keys" / "2").write_text("231d39c1d7cc1ab1aee224cd096db932\n")
+    (folder / "mqtt-user").write_text("gw-kiel-0042\n")
+    (folder / "lora-password").write_text("0A1B2C3D\n")
+    for secret in ("gw.key", "keys/2", "mqtt-user", "lora-password"):
+        (folder / secret).chmod(0o600)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def example(site: Path) -> str:
+    """The example, with its files in the test's folder."""
+    return EXAMPLE.read_text().replace("/etc/ugw", str(site))
+
+
+@pytest.fixture
+def load_text(tmp_path: Path) -> Load:
+    """Load a text as gateway.yaml, in an environment of nothing but the given variables."""
+
+    def load_it(text: str | bytes, **environ: str) -> Settings:
+        path = tmp_path / "gateway.yaml"
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return load(path, drivers=DRIVERS, modems=MODEMS, environ=environ)
+
+    return load_it
+
+
+@pytest.fixture
+def findings_in(load_text: Load) -> FindingsIn:
+    """Return what is wrong with a text; the test fails when nothing is."""
+
+    def find(text: str | bytes, **environ: str) -> list[Finding]:
+        with pytest.raises(InvalidConfigError) as caught:
+            load_text(text, **environ)
+        return list(caught.value.findings)
+
+    return find

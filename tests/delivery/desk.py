@@ -1,0 +1,126 @@
+"""A delivery with both ends in the test's hands: a fake broker, a store that can fail."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from gateway.backlog.memory import MemoryBacklog
+from gateway.bundle import Identity, Renderer
+from gateway.delivery import Delivery, Limits
+from gateway.errors import BacklogError
+from gateway.health import Health
+from gateway.keeper import KeepLimits
+from gateway.model import Bundle, Stream
+from gateway.rim import Rim
+from gateway.sender import SendLimits
+from tests.fakes import FakeClock, FakeUplink, observe, streams
+
+HANG_GUARD_S = 10
+SOON = Limits(pace_ns=1_000_000, keep=KeepLimits(commit_after_ns=20_000_000))
+
+
+class TrialBacklog(MemoryBacklog):
+    """A memory store whose next operations can be held up or made to fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.commits = 0
+        self.broken = False
+        self.held_up = False
+        self.gate: asyncio.Event | None = None
+
+    async def append(
+        self, bundles: Sequence[Bundle], counters: Mapping[str, int]
+    ) -> Sequence[int]:
+        if self.gate is not None:
+            self.held_up = True
+            await self.gate.wait()
+        if self.broken:
+            message = "no space left on device"
+            raise BacklogError(message)
+        self.commits += 1
+        return await super().append(bundles, counters)
+
+
+class Desk:
+    """One delivery and its surroundings."""
+
+    def __init__(self, limits: Limits = SOON, *, connected: bool = True) -> None:
+        self.clock = FakeClock()
+        self.health = Health(self.clock)
+        self.uplink = FakeUplink(connected=connected)
+        self.backlog = TrialBacklog()
+        self.streams = streams()
+        self.routine, self.event = self.streams
+        self.delivery = Delivery(
+            limits,
+            rim=Rim(
+                clock=self.clock,
+                backlog=self.backlog,
+                uplink=self.uplink,
+                chance=lambda: 0.5,
+                counters=dict[str, int],
+            ),
+            health=self.health,
+            renderer=Renderer(Identity("kiel", "gw-1"), self.clock),
+            streams=self.streams,
+        )
+
+    def offer(self, stream: Stream, count: int = 1, text: str = "") -> None:
+        """Offer observations heard now; the law is checked after each."""
+        for _ in range(count):
+            self.health.observations.observed += 1
+            self.delivery.offer(observe(stream, self.clock, text=text))
+            assert self.health.observations_law() == 0
+
+    def acknowledge(self, reason_code: int = 0) -> int:
+        """Acknowledge what is outstanding."""
+        settled = self.uplink.acknowledge(reason_code)
+        assert self.health.observations_law() == 0
+        return settled
+
+    def lose(self) -> None:
+        """End the connection."""
+        self.uplink.lose()
+        self.delivery.on_down()
+        assert self.health.observations_law() == 0
+
+    def connect(self) -> None:
+        """Start another connection."""
+        self.uplink.connected = True
+        self.delivery.on_up()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition while time passes; the law holds meanwhile."""
+        async with asyncio.timeout(HANG_GUARD_S):
+            while not condition():
+                self.clock.pass_s(0.002)
+                await asyncio.sleep(0.001)
+                assert self.health.observations_law() == 0
+
+
+@asynccontextmanager
+async def desk(limits: Limits = SOON, *, connected: bool = True) -> AsyncIterator[Desk]:
+    """Run a delivery's tasks around a test."""
+    made = Desk(limits, connected=connected)
+    await made.backlog.open(made.streams)
+    tasks = asyncio.create_task(made.delivery.run(), name="delivery")
+    if connected:
+        made.delivery.on_up()
+    try:
+        yield made
+    finally:
+        if made.backlog.gate is not None:
+            made.backlog.gate.set()
+        made.delivery.keeper.stop()
+        await tasks
+        made.delivery.sender.close()
+
+
+def window(size: int, *, memory_bytes: int = 4_000_000) -> Limits:
+    """Limits with another window or memory."""
+    return Limits(
+        pace_ns=1_000_000,
+        send=SendLimits(window=size),
+        keep=KeepLimits(commit_after_ns=20_000_000, memory_bytes=memory_bytes),
+    )

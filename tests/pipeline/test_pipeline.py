@@ -1,0 +1,390 @@
+"""Frame -> Observation: every frame ends in exactly one counter, and means what it meant."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.admission import Device, Limits
+from gateway.crypto import CcmKey, seal_ccm
+from gateway.health import Health
+from gateway.model import Frame, Observation, Recovery, Structure
+from gateway.pipeline import QUEUE_FRAMES, Pipeline
+from gateway.registry import discover
+from tests.fakes import NS, FakeClock, streams
+
+REGISTRY = discover()
+PLAIN = "C0:FF:EE:00:00:01"
+SEALED = "C0:FF:EE:00:00:02"
+NODE = "lora:17"
+KEY = bytes.fromhex("231d39c1d7cc1ab1aee224cd096db932")
+
+
+class Shelf:
+    """A sink that has room until it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.taken: list[Observation] = []
+        self.has_room = True
+        self.opened = asyncio.Event()
+        self.offered = asyncio.Event()
+
+    async def room(self) -> None:
+        await self.opened.wait()
+
+    def offer(self, observation: Observation) -> None:
+        self.taken.append(observation)
+        self.offered.set()
+
+
+class Bench:
+    """A pipeline of three devices: BTHome in clear, BTHome encrypted, a LoRa node."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        limits = limits or Limits(burst=1_000)
+        self.clock = FakeClock()
+        self.health = Health(self.clock)
+        self.shelf = Shelf()
+        lora = REGISTRY.by_model("cayenne-lpp")
+        self.pipeline = Pipeline(
+            [
+                Device(address=PLAIN, urn="urn:dev:mac:c0ffeefffe000001", limits=limits),
+                Device(address=SEALED, urn="ugw:kiel:s", key=CcmKey(KEY), limits=limits),
+                Device(
+                    address=NODE,
+                    urn="ugw:kiel:bin-07",
+                    klass="event",
+                    driver=lora,
+                    payload_hex=True,
+                    limits=limits,
+                ),
+            ],
+            registry=REGISTRY,
+            streams={stream.klass: stream for stream in streams()},
+            sink=self.shelf,
+            health=self.health,
+        )
+
+    def advertise(self, data: str | bytes, address: str = PLAIN, uuid: int = 0xFCD2) -> None:
+        """Let a BLE device send service data, and the pipeline work."""
+        payload = bytes.fromhex(data) if isinstance(data, str) else data
+        self.hear(address, ((0x16, uuid, payload),))
+        self.work()
+
+    def hear(self, address: str, structures: tuple[Structure, ...]) -> None:
+        """Hand a BLE frame over as a transport does."""
+        if self.pipeline.admits(address):
+            frame = Frame(
+                medium="ble",
+                source="ble:hci0",
+                address=address,
+                heard_at_ns=self.clock.boot_ns(),
+                structures=structures,
+                rssi_dbm=-71,
+            )
+            self.pipeline.hear(frame)
+        assert self.health.frames_law() == 0
+
+    def receive(self, payload: bytes) -> None:
+        """Let the LoRa node send."""
+        assert self.pipeline.admits(NODE)
+        frame = Frame(
+            medium="lora",
+            source="serial:usb",
+            address=NODE,
+            heard_at_ns=self.clock.boot_ns(),
+            payload=payload,
+            rssi_dbm=-99,
+            snr_db=7.0,
+        )
+        self.pipeline.hear(frame)
+        assert self.health.frames_law() == 0
+
+    def work(self) -> None:
+        """Decode all that waits."""
+        self.pipeline.work(self.pipeline.waiting())
+        assert self.health.frames_law() == 0
+
+    @property
+    def values(self) -> Sequence[tuple[str, object, int]]:
+        """Property, value and scale of all results taken."""
+        return [result[:3] for taken in self.shelf.taken for result in taken.results]
+
+
+def sealed(counter: int, objects: str = "02ca0903bf13") -> bytes:
+    """Encrypt BTHome objects as the device SEALED does."""
+    count = counter.to_bytes(4, "little")
+    info = b"\x41"
+    nonce = bytes.fromhex(SEALED.replace(":", "")) + b"\xd2\xfc" + info + count
+    box = seal_ccm(key=KEY, nonce=nonce, clear=bytes.fromhex(objects), tag_length=4)
+    return info + box[:-4] + count + box[-4:]
+
+
+def test_a_reading_becomes_an_observation_with_its_link() -> None:
+    bench = Bench()
+    bench.advertise("4002ca0903bf13")
+    (taken,) = bench.shelf.taken
+    assert bench.values == [("air_temperature", 2506, 2), ("relative_humidity", 5055, 2)]
+    assert (taken.device, taken.seq, taken.stream) == (
+        "urn:dev:mac:c0ffeefffe000001",
+        0,
+        "STREAMROUTINE",
+    )
+    assert (taken.link.medium, taken.link.rssi_dbm, taken.link.copies) == ("ble", -71, 1)
+    assert taken.heard_at_ns == bench.clock.boot_ns()
+    assert bench.health.observations.observed == 1
+
+
+def test_an_unlisted_device_is_counted_and_nothing_else() -> None:
+    bench = Bench()
+    bench.hear("DE:AD:BE:EF:00:01", ((0x16, 0xFCD2, b"\x40"),))
+    assert bench.health.frames.unlisted == bench.health.frames.heard == 1
+    assert "DE:AD" not in repr(vars(bench.pipeline))
+
+
+def test_repeats_are_merged_and_counted_with_the_next_observation() -> None:
+    bench = Bench()
+    for _ in range(4):
+        bench.advertise("4002ca09")
+        bench.clock.pass_s(1)
+    bench.advertise("4002cb09")
+    assert [taken.link.copies for taken in bench.shelf.taken] == [1, 4]
+    assert bench.health.frames.duplicate == 3
+
+
+def test_an_unchanged_value_is_reported_again_after_the_window() -> None:
+    bench = Bench()
+    bench.advertise("4002ca09")
+    bench.clock.pass_s(59.9)
+    bench.advertise("4002ca09")
+    assert len(bench.shelf.taken) == 1
+    bench.clock.pass_s(0.2)
+    bench.advertise("4002ca09")
+    assert len(bench.shelf.taken) == 2
+
+
+def test_the_same_packet_id_is_a_repeat_even_with_other_content() -> None:
+    bench = Bench()
+    bench.advertise("40000702ca09")
+    bench.advertise("40000702cb09")
+    assert len(bench.shelf.taken) == 1
+    bench.advertise("40000802cb09")
+    assert [taken.link.frame_counter for taken in bench.shelf.taken] == [7, 8]
+    bench.clock.pass_s(61)
+    bench.advertise("40000802cc09")
+    assert len(bench.shelf.taken) == 3
+
+
+def test_a_device_gets_a_burst_and_then_its_rate() -> None:
+    bench = Bench(Limits(burst=3, per_second=1))
+    for value in range(10):
+        bench.advertise(b"\x40\x02" + value.to_bytes(2, "little"))
+    assert len(bench.shelf.taken) == 3
+    assert bench.health.frames.limited == 7
+    bench.clock.pass_s(2)
+    for value in range(10, 20):
+        bench.advertise(b"\x40\x02" + value.to_bytes(2, "little"))
+    assert len(bench.shelf.taken) == 5
+
+
+def test_what_was_limited_is_no_repeat_when_it_comes_again() -> None:
+    bench = Bench(Limits(burst=1, per_second=1))
+    bench.advertise("4002ca09")
+    bench.advertise("4002cb09")
+    bench.clock.pass_s(1)
+    bench.advertise("4002cb09")
+    assert bench.values[-1] == ("air_temperature", 2507, 2)
+
+
+def test_while_the_pipeline_lags_the_newest_advertisement_of_a_device_wins() -> None:
+    bench = Bench()
+    for value in range(5):
+        data = b"\x40\x02" + value.to_bytes(2, "little")
+        bench.hear(PLAIN, ((0x16, 0xFCD2, data),))
+    assert bench.pipeline.waiting() == 1
+    bench.work()
+    assert bench.values == [("air_temperature", 4, 2)]
+    assert bench.health.frames.coalesced == 4
+
+
+def test_lora_packets_are_never_coalesced_and_their_queue_is_bounded() -> None:
+    bench = Bench(Limits(burst=10 * QUEUE_FRAMES))
+    for value in range(QUEUE_FRAMES + 5):
+        bench.receive(b"0067%04x" % value)
+    assert bench.pipeline.waiting() == QUEUE_FRAMES
+    assert bench.health.frames.limited == 5
+    bench.work()
+    assert len(bench.shelf.taken) == QUEUE_FRAMES
+
+
+def test_a_lora_payload_is_unhexed_and_its_class_kept() -> None:
+    bench = Bench()
+    bench.receive(b"03670110")
+    bench.work()
+    (taken,) = bench.shelf.taken
+    assert bench.values == [("air_temperature", 272, 1)]
+    assert (taken.klass, taken.stream, taken.link.snr_db) == ("event", "STREAMEVENT", 7.0)
+
+
+@pytest.mark.parametrize("payload", [b"0367011", b"03670x10", b"\xff\xfe", b"0367 0110 zz"])
+def test_a_payload_that_is_not_hexadecimal_is_refused(payload: bytes) -> None:
+    bench = Bench()
+    bench.receive(payload)
+    bench.work()
+    assert bench.health.frames.refused == {"bad_hex": 1}
+
+
+def test_a_frame_nobody_recognises_is_unknown() -> None:
+    bench = Bench()
+    bench.advertise("0102", uuid=0x1234)
+    bench.hear(PLAIN, ())
+    bench.work()
+    assert bench.health.frames.unknown == 2
+
+
+def test_a_frame_with_nothing_in_it_is_empty() -> None:
+    bench = Bench()
+    bench.advertise("40")
+    assert bench.health.frames.empty == 1
+    assert not bench.shelf.taken
+
+
+def test_an_implausible_value_is_kept_and_marked() -> None:
+    bench = Bench()
+    bench.advertise("4002ff7f")
+    (taken,) = bench.shelf.taken
+    assert taken.results == (("air_temperature", 32767, 2, "", "bad", ("out_of_range",)),)
+
+
+def test_a_missing_value_is_told_as_missing() -> None:
+    bench = Bench()
+    ruuvi = bytes.fromhex("058000FFFFFFFF800080008000FFFFFFFFFFFFFFFFFFFFFF")
+    bench.hear(PLAIN, ((0xFF, 0x0499, ruuvi),))
+    bench.work()
+    (taken,) = bench.shelf.taken
+    assert {result[4] for result in taken.results} == {"missing"}
+
+
+# -------------------------------------------------------------------------------------- encryption
+def test_an_encrypted_frame_is_opened_and_its_counter_kept() -> None:
+    bench = Bench()
+    bench.advertise(sealed(1000), SEALED)
+    assert bench.values == [("air_temperature", 2506, 2), ("relative_humidity", 5055, 2)]
+    assert bench.shelf.taken[0].link.frame_counter == 1000
+    assert bench.pipeline.counters() == {SEALED: 1000}
+
+
+def test_a_replayed_frame_is_refused() -> None:
+    bench = Bench()
+    bench.advertise(sealed(1000), SEALED)
+    bench.advertise(sealed(1001), SEALED)
+    bench.clock.pass_s(120)
+    bench.advertise(sealed(1000), SEALED)
+    assert bench.health.frames.refused == {"replayed": 1}
+    assert bench.pipeline.counters() == {SEALED: 1001}
+
+
+def test_the_last_frame_again_is_a_duplicate_however_late() -> None:
+    bench = Bench()
+    bench.advertise(sealed(1000), SEALED)
+    bench.clock.pass_s(120)
+    bench.advertise(sealed(1000), SEALED)
+    assert bench.health.frames.duplicate == 1
+    assert not bench.health.frames.refused
+
+
+def test_a_forged_frame_neither_passes_nor_moves_the_counter() -> None:
+    bench = Bench()
+    bench.advertise(sealed(1000), SEALED)
+    forged = bytearray(sealed(5000))
+    forged[2] ^= 1
+    bench.advertise(bytes(forged), SEALED)
+    assert bench.health.frames.refused == {"bad_mic": 1}
+    bench.advertise(sealed(1001), SEALED)
+    assert len(bench.shelf.taken) == 2
+
+
+def test_clear_text_from_a_device_with_a_key_is_refused() -> None:
+    bench = Bench()
+    bench.advertise("4002ca09", SEALED)
+    assert bench.health.frames.refused == {"not_encrypted": 1}
+
+
+def test_an_encrypted_frame_without_a_key_is_refused() -> None:
+    bench = Bench()
+    bench.advertise(sealed(1), PLAIN)
+    assert bench.health.frames.refused == {"no_key": 1}
+
+
+def test_a_restarted_sensor_is_believed_and_flagged() -> None:
+    bench = Bench()
+    bench.advertise(sealed(1000), SEALED)
+    bench.advertise(sealed(3, "02cb09"), SEALED)
+    assert bench.shelf.taken[1].results == (
+        ("air_temperature", 2507, 2, "", "uncertain", ("replay_possible",)),
+    )
+    bench.advertise(sealed(4, "02cc09"), SEALED)
+    assert bench.shelf.taken[2].results[0][4:] == ("", ())
+
+
+@pytest.mark.parametrize(("unclean", "flags"), [(True, ("replay_possible",)), (False, ())])
+def test_after_an_unclean_end_the_first_frame_is_flagged(
+    unclean: bool,  # noqa: FBT001 - a parameter of the table
+    flags: tuple[str, ...],
+) -> None:
+    bench = Bench()
+    bench.pipeline.restore(Recovery(counters={SEALED: 1000}, unclean=unclean))
+    bench.advertise(sealed(1000), SEALED)
+    assert bench.health.frames.duplicate == 1
+    bench.advertise(sealed(1001), SEALED)
+    bench.advertise(sealed(1002), SEALED)
+    assert [taken.results[0][5] for taken in bench.shelf.taken] == [flags, ()]
+
+
+# --------------------------------------------------------------------------------------- the task
+def test_the_task_decodes_what_waits_and_pauses_without_room() -> None:
+    async def scene() -> None:
+        bench = Bench()
+        bench.shelf.has_room = False
+        task = asyncio.create_task(bench.pipeline.run(), name="pipeline")
+        bench.hear(PLAIN, ((0x16, 0xFCD2, bytes.fromhex("4002ca09")),))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not bench.shelf.taken
+        bench.hear(PLAIN, ((0x16, 0xFCD2, bytes.fromhex("4002cb09")),))
+        bench.shelf.has_room = True
+        bench.shelf.opened.set()
+        async with asyncio.timeout(10):
+            await bench.shelf.offered.wait()
+        assert bench.values == [("air_temperature", 2507, 2)]
+        assert bench.health.frames.coalesced == 1
+        task.cancel()
+
+    asyncio.run(scene())
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([PLAIN, SEALED, "DE:AD:BE:EF:00:01"]),
+            st.sampled_from([0xFCD2, 0x0499, 0x1234]),
+            st.binary(max_size=24) | st.binary(max_size=20).map(lambda tail: b"\x40" + tail),
+            st.booleans(),
+        ),
+        max_size=30,
+    )
+)
+def test_whatever_is_heard_every_frame_ends_in_one_counter(
+    heard: list[tuple[str, int, bytes, bool]],
+) -> None:
+    bench = Bench(Limits(burst=5, per_second=1))
+    for address, identifier, data, work in heard:
+        kind = 0xFF if identifier == 0x0499 else 0x16
+        bench.hear(address, ((kind, identifier, data),))
+        bench.clock.now_ns += NS // 10
+        if work:
+            bench.work()
+    bench.work()
+    assert bench.health.frames.heard == len(heard)

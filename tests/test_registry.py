@@ -1,0 +1,354 @@
+"""Drivers are found by what they match; the user's win; a broken one costs nobody else a thing."""
+
+import logging
+import sys
+import timeit
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from gateway.core.context import Context
+from gateway.driver import InterfaceError, Modem
+from gateway.errors import DriverError
+from gateway.registry import Registry, discover
+
+MANUFACTURER, SERVICE = 0xFF, 0x16
+RUUVI, BTHOME = 0x0499, 0xFCD2
+
+DRIVER = '''"""A driver of the user."""
+API = 1
+MODEL = "{model}"
+MATCH = {match}
+STRENGTH = {strength}
+
+
+def decode(payload, context):
+    return [("co2", len(payload), 0, "")]
+'''
+MODEM = '''"""A modem of the user."""
+API = 1
+MODEL = "{model}"
+BAUD = 9600
+SETTINGS = ("address",)
+
+
+class Modem:
+    pass
+'''
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return the folder of the user's drivers."""
+    return tmp_path
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    """Put a driver's file into the folder."""
+    file = folder / name
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def driver(model: str, match: str = "{}", strength: int = 1) -> str:
+    """Return a driver's text."""
+    return DRIVER.format(model=model, match=match, strength=strength)
+
+
+def module(name: str, **attributes: object) -> ModuleType:
+    """Return a module as an import would, in order but for `attributes`; None: it has none."""
+    made = ModuleType(name)
+    made.__file__ = f"{name}.py"
+    defaults = {
+        "API": 1,
+        "MODEL": name,
+        "MATCH": {"manufacturer_id": RUUVI, "prefix": b"\x05"},
+        "STRENGTH": 1,
+        "decode": lambda _payload, _context: [],
+    }
+    for key, value in {**defaults, **attributes}.items():
+        if value is not None:
+            setattr(made, key, value)
+    return made
+
+
+def reasons(registry: Registry) -> list[str]:
+    """Return why drivers are set aside."""
+    return [quarantined.reason for quarantined in registry.quarantined]
+
+
+def model_of(registry: Registry, *structure: object) -> str | None:
+    """Return the MODEL of the driver found for a structure."""
+    found = registry.for_structure(*structure)  # type: ignore[arg-type]  # as a transport has it
+    return found.model if found is not None else None
+
+
+# --------------------------------------------------------------------------------------- recognise
+def test_the_built_in_drivers_are_all_there() -> None:
+    registry = discover()
+    assert {"bthome-v2", "cayenne-lpp", "ruuvi-rawv2"} <= set(registry.models())
+    assert "reyax-rylr998" in registry.modems()
+    assert registry.quarantined == []
+
+
+def test_a_structure_is_recognised_by_its_beginning() -> None:
+    registry = discover()
+    assert model_of(registry, MANUFACTURER, RUUVI, b"\x05...") == "ruuvi-rawv2"
+    assert model_of(registry, SERVICE, BTHOME, b"") == "bthome-v2"
+    for strange in (
+        (MANUFACTURER, RUUVI, b"\x03..."),
+        (MANUFACTURER, RUUVI, b""),
+        (MANUFACTURER, BTHOME, b"@"),
+        (SERVICE, RUUVI, b"\x05"),
+        (0x09, 0, b"Ruuvi"),
+    ):
+        assert registry.for_structure(*strange) is None
+
+
+def test_of_several_the_longest_prefix_reads_it() -> None:
+    registry = Registry()
+    registry.add(module("two", MATCH={"manufacturer_id": RUUVI, "prefix": b"\x05\x01"}))
+    registry.add(module("none", MATCH={"manufacturer_id": RUUVI}))
+    registry.add(module("one", MATCH={"manufacturer_id": RUUVI, "prefix": b"\x05"}))
+    for data, model in ((b"\x05\x01\x02", "two"), (b"\x05\x02", "one"), (b"\x05", "one")):
+        assert model_of(registry, MANUFACTURER, RUUVI, data) == model
+    assert model_of(registry, MANUFACTURER, RUUVI, b"\x06") == "none"
+    assert model_of(registry, MANUFACTURER, RUUVI, b"") == "none"
+
+
+def test_a_weak_driver_is_chosen_by_its_name_alone() -> None:
+    registry = Registry()
+    registry.add(module("weak", STRENGTH=0))
+    weak = registry.by_model("weak")
+    assert registry.for_structure(MANUFACTURER, RUUVI, b"\x05") is None
+    assert weak.claims(MANUFACTURER, RUUVI, b"\x05")
+    assert not weak.claims(MANUFACTURER, RUUVI, b"\x06")
+    assert not weak.claims(SERVICE, RUUVI, b"\x05")
+
+
+def test_a_driver_without_a_match_claims_nothing() -> None:
+    codec = discover().by_model("cayenne-lpp")
+    assert codec.match is None
+    assert not codec.claims(MANUFACTURER, RUUVI, b"\x05")
+    assert not codec.claims(0, 0, b"")
+
+
+def test_two_weak_drivers_may_match_the_same() -> None:
+    registry = Registry()
+    registry.add(module("a", STRENGTH=0))
+    registry.add(module("b", STRENGTH=0))
+    assert registry.models() == ("a", "b")
+
+
+def test_a_name_nobody_has_is_refused_with_those_there_are() -> None:
+    registry = discover()
+    with pytest.raises(DriverError, match="'ruvi'") as caught:
+        registry.by_model("ruvi")
+    assert "ruuvi-rawv2" in caught.value.remedy
+    with pytest.raises(DriverError, match="'rylr'") as caught:
+        registry.modem("rylr")
+    assert "reyax-rylr998" in caught.value.remedy
+
+
+def test_a_modem_says_what_the_transport_needs() -> None:
+    loaded = discover().modem("reyax-rylr998")
+    assert loaded.baud == 115200
+    assert "band_hz" in loaded.settings
+    modem: Modem = loaded.connect()
+    assert modem.answer == ""
+    assert loaded.connect() is not modem
+
+
+def test_an_unknown_structure_costs_a_look_into_a_table() -> None:
+    """2 us are promised, ten times that is the guard; 300 drivers, so that none is searched."""
+    registry = Registry()
+    for number in range(300):
+        match = {"manufacturer_id": number, "prefix": b"\x01"}
+        registry.add(module(f"d{number}", MATCH=match))
+    rounds = 2000
+    for structure in ((MANUFACTURER, 0xFFFE, b"\x01"), (MANUFACTURER, 150, b"\x02")):
+        look = partial(registry.for_structure, *structure)
+        spent = min(timeit.repeat(look, number=rounds, repeat=5))
+        assert spent / rounds < 20e-6
+
+
+# ------------------------------------------------------------------------------------ passive scan
+def test_patterns_are_what_is_on_the_air() -> None:
+    registry = Registry()
+    long = 0x0000FEAA_1234_1000_8000_00805F9B34FB
+    registry.add(module("a"))
+    registry.add(module("b", MATCH={"service_uuid": BTHOME}))
+    registry.add(module("c", MATCH={"service_uuid": 0x12345678, "prefix": b"\x01"}))
+    registry.add(module("d", MATCH={"service_uuid": long}))
+    registry.add(module("e", MATCH={}))
+    assert registry.patterns() == (
+        (0x16, 0, bytes.fromhex("d2fc")),
+        (0x20, 0, bytes.fromhex("78563412 01")),
+        (0x21, 0, bytes.fromhex("fb349b5f8000008000103412aafe0000")),
+        (0xFF, 0, bytes.fromhex("9904 05")),
+    )
+
+
+def test_a_weak_driver_is_scanned_for_when_it_is_named() -> None:
+    registry = Registry()
+    registry.add(module("weak", STRENGTH=0))
+    assert registry.patterns() == ()
+    named = [registry.by_model("weak")]
+    assert registry.patterns(named) == ((0xFF, 0, bytes.fromhex("990405")),)
+
+
+# ----------------------------------------------------------------------------------- foreign ones
+def test_a_driver_in_the_folder_is_used(folder: Path) -> None:
+    write(folder, "acme.py", driver("acme", '{"manufacturer_id": 0x1234}'))
+    write(folder, "_draft.py", "this is no Python")
+    write(folder, "notes.txt", "neither is this")
+    registry = discover(folder)
+    found = registry.for_structure(MANUFACTURER, 0x1234, b"abc")
+    assert found is not None
+    assert found.foreign
+    assert found.decode(b"abc", Context()) == [("co2", 3, 0, "")]
+    assert registry.quarantined == []
+
+
+def test_a_modem_in_the_folder_is_used(folder: Path) -> None:
+    write(folder, "own.py", MODEM.format(model="own"))
+    assert discover(folder).modem("own").baud == 9600
+
+
+def test_a_driver_of_an_installed_package_is_used(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder, "acme_x1.py", driver("acme-x1", '{"manufacturer_id": 0x1234}'))
+    info = folder / "acme-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1\n")
+    points = "[gateway.drivers]\nx1 = acme_x1\nx2 = acme_x1:decode\nx3 = acme_x3\n"
+    (info / "entry_points.txt").write_text(points)
+    monkeypatch.syspath_prepend(folder)
+    registry = discover()
+    monkeypatch.delitem(sys.modules, "acme_x1")
+    assert registry.by_model("acme-x1").foreign
+    assert [(q.name, q.reason.split("(")[0]) for q in registry.quarantined] == [
+        ("x2", "API: None, but this version knows 1"),
+        ("x3", "ModuleNotFoundError"),
+    ]
+
+
+def test_the_users_driver_wins_over_a_built_in_of_that_model_and_says_so(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = write(folder, "own.py", driver("ruuvi-rawv2", '{"manufacturer_id": 0x1234}'))
+    with caplog.at_level(logging.WARNING):
+        registry = discover(folder)
+    assert registry.by_model("ruuvi-rawv2").file == str(file)
+    assert model_of(registry, MANUFACTURER, 0x1234, b"") == "ruuvi-rawv2"
+    assert model_of(registry, MANUFACTURER, RUUVI, b"\x05") is None
+    assert str(file) in caplog.text
+    assert "ruuvi_rawv2.py" in caplog.text
+
+
+def test_the_users_driver_wins_over_a_built_in_of_that_match_and_says_so(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(folder, "own.py", driver("own", '{"manufacturer_id": 0x0499, "prefix": b"\\x05"}'))
+    with caplog.at_level(logging.WARNING):
+        registry = discover(folder)
+    assert model_of(registry, MANUFACTURER, RUUVI, b"\x05") == "own"
+    assert not registry.by_model("ruuvi-rawv2").foreign
+    assert "ruuvi_rawv2.py" in caplog.text
+
+
+def test_the_users_modem_wins_over_a_built_in(folder: Path) -> None:
+    write(folder, "own.py", MODEM.format(model="reyax-rylr998"))
+    assert discover(folder).modem("reyax-rylr998").foreign
+
+
+def test_of_two_drivers_of_the_user_the_first_stays(folder: Path) -> None:
+    write(folder, "a.py", driver("acme", '{"manufacturer_id": 1}'))
+    write(folder, "b.py", driver("acme", '{"manufacturer_id": 2}'))
+    write(folder, "c.py", driver("other", '{"manufacturer_id": 1}'))
+    registry = discover(folder)
+    assert model_of(registry, MANUFACTURER, 1, b"") == "acme"
+    assert registry.for_structure(MANUFACTURER, 2, b"") is None
+    first = folder / "a.py"
+    assert [(q.name, q.line, q.reason) for q in registry.quarantined] == [
+        ("b", 3, f"MODEL: the same as in {first}"),
+        ("c", 4, f"MATCH: the same as in {first}"),
+    ]
+
+
+def test_a_folder_that_is_not_there_holds_no_drivers(folder: Path) -> None:
+    assert discover(folder / "none").quarantined == []
+
+
+# -------------------------------------------------------------------------------------- quarantine
+BROKEN = {
+    "no Python": ("API = 1\nMODEL = = 2\n", 2, "SyntaxError"),
+    "imports what is not there": ("API = 1\n\nimport not_there_at_all\n", 3, "ModuleNotFound"),
+    "raises": ("API = 1\nvalue = 1 / 0\n", 2, "ZeroDivisionError"),
+    "ends the program": ("import sys\nsys.exit(3)\n", 2, "SystemExit"),
+    "another version": (driver("x").replace("API = 1", "API = 2"), 2, "API: 2"),
+    "no version": (driver("x").replace("API = 1", ""), 1, "API: None"),
+    "capitals": (driver("X 1"), 3, "MODEL: 'X 1'"),
+    "a match of no kind": (driver("x", '{"company": 1}'), 4, "MATCH: "),
+    "no decode": (driver("x").replace("decode", "decipher"), 1, "decode: "),
+    "too strong": (driver("x", strength=4), 5, "STRENGTH: 4"),
+    "a modem without a baud rate": (MODEM.format(model="x").replace("BAUD", "B"), 1, "BAUD: None"),
+    "a modem without settings": (
+        MODEM.format(model="x").replace('("address",)', '"address"'),
+        5,
+        "SETTINGS: ",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "line", "reason"), BROKEN.values(), ids=list(BROKEN))
+def test_a_broken_driver_is_set_aside_with_file_line_and_reason(
+    folder: Path, caplog: pytest.LogCaptureFixture, text: str, line: int, reason: str
+) -> None:
+    write(folder, "acme.py", driver("acme"))
+    file = write(folder, "broken.py", text)
+    registry = discover(folder)
+    [quarantined] = registry.quarantined
+    assert (quarantined.name, quarantined.file, quarantined.line) == ("broken", str(file), line)
+    assert quarantined.reason.startswith(reason)
+    assert f"{file}:{line}" in caplog.text
+    assert {"acme", "ruuvi-rawv2"} <= set(registry.models())
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        None,
+        [],
+        {"manufacturer_id": 0x10000},
+        {"manufacturer_id": -1},
+        {"manufacturer_id": "0x0499"},
+        {"manufacturer_id": 1, "service_uuid": 1},
+        {"manufacturer_id": 1, "prefix": "5"},
+        {"manufacturer_id": 1, "name": "x"},
+        {"prefix": b"\x05"},
+        {"service_uuid": 1 << 128},
+    ],
+    ids=str,
+)
+def test_a_match_of_another_form_is_refused(match: object) -> None:
+    with pytest.raises(InterfaceError, match=r"^MATCH: "):
+        Registry().add(module("x", MATCH=match))
+
+
+@pytest.mark.parametrize("name", ["decode", "sealed", "packet_counter"])
+def test_what_is_called_must_be_callable(name: str) -> None:
+    with pytest.raises(InterfaceError, match=rf"^{name}: "):
+        Registry().add(module("x", **{name: 5}))
+
+
+def test_a_refused_driver_leaves_no_trace() -> None:
+    registry = Registry()
+    registry.add(module("x", MATCH={"manufacturer_id": 1}), foreign=True)
+    with pytest.raises(InterfaceError):
+        registry.add(module("y", MATCH={"manufacturer_id": 1}), foreign=True)
+    assert registry.models() == ("x",)
+    assert model_of(registry, MANUFACTURER, 1, b"") == "x"

@@ -1,0 +1,72 @@
+"""Fixtures that run a scenario at a place (tests.transport.places)."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.sim.bluez import BluezOptions
+from gateway.sim.serial_modem import SerialModem
+from gateway.sim.world import World
+from gateway.transport.ble import BleSettings
+from gateway.transport.serial import SerialSettings
+from tests.brokers import strict_run
+from tests.transport.places import AtBle, AtSerial, BlePlace, SerialPlace, stay
+
+
+@pytest.fixture
+def at_ble(monkeypatch: pytest.MonkeyPatch) -> AtBle:
+    async def visit(
+        scenario: Callable[[BlePlace], Awaitable[None]],
+        settings: BleSettings,
+        bluez: BluezOptions | None,
+    ) -> None:
+        async with World(bluez=bluez) as world:
+            for name, value in world.environment().items():
+                monkeypatch.setenv(name, value)
+            place = BlePlace(world, settings)
+            await stay(place, scenario(place))
+
+    def run(
+        scenario: Callable[[BlePlace], Awaitable[None]],
+        settings: BleSettings,
+        bluez: BluezOptions | None = None,
+    ) -> None:
+        strict_run(visit(scenario, settings, bluez))
+
+    return run
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Path:
+    """Return the stable path of the port at the serial place."""
+    return tmp_path / "by-id" / "usb-lora"
+
+
+@pytest.fixture
+def at_serial(port: Path) -> AtSerial:
+    async def visit(
+        scenario: Callable[[SerialPlace], Awaitable[None]],
+        settings: SerialSettings,
+        *,
+        plugged: bool,
+    ) -> None:
+        hardware = SerialModem(port)
+        if plugged:
+            hardware.plug()
+        try:
+            place = SerialPlace(hardware, settings)
+            await stay(place, scenario(place))
+        finally:
+            hardware.unplug()
+
+    def run(
+        scenario: Callable[[SerialPlace], Awaitable[None]],
+        settings: SerialSettings | None = None,
+        *,
+        plugged: bool = True,
+    ) -> None:
+        given = settings or SerialSettings(device=str(port))
+        strict_run(visit(scenario, given, plugged=plugged))
+
+    return run

@@ -1,0 +1,192 @@
+"""Places to test a transport at: simulated hardware, the transport on it, and what it heard."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import pytest
+
+from drivers.modem.reyax_rylr998 import Modem
+from gateway.clock import SystemClock
+from gateway.health import Health, TransportHealth
+from gateway.model import Frame, Transport, TransportState
+from gateway.sim.bluez import BluezOptions
+from gateway.sim.bluez_air import Advertisement, uuid_text
+from gateway.sim.sensors import LoraPacket
+from gateway.sim.serial_modem import SerialModem
+from gateway.sim.world import World
+from gateway.transport.ble import BleSettings, BleTransport
+from gateway.transport.serial import SerialSettings, SerialTransport
+
+LIMIT_S = 20.0  # a guard against hanging: nothing here needs more than a second or two
+SENSOR = "C0:FF:EE:00:00:01"
+NODE = "lora:17"
+BTHOME = 0xFCD2
+COUNTED_BYTES = 4
+
+
+class Listed:
+    """An intake that keeps every frame of a listed device and counts the others."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.addresses = set(addresses)
+        self.frames: list[Frame] = []
+        self.unlisted = 0
+
+    def admits(self, address: str) -> bool:
+        """Count one heard frame."""
+        admitted = address in self.addresses
+        self.unlisted += not admitted
+        return admitted
+
+    def hear(self, frame: Frame) -> None:
+        """Keep it."""
+        self.frames.append(frame)
+
+
+async def until(condition: Callable[[], object], what: Callable[[], object] = str) -> None:
+    """Wait for a condition, or fail with what was to be seen instead."""
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            while not condition():
+                await asyncio.sleep(0.002)
+    except TimeoutError:
+        pytest.fail(f"never came: {what()}")
+
+
+class Place:
+    """One transport and what it heard; packets sent here carry the number of their sending."""
+
+    def __init__(self, health: Health, intake: Listed, transport: Transport) -> None:
+        self.health = health
+        self.intake = intake
+        self.transport = transport
+        self.sent = 0
+
+    @property
+    def record(self) -> TransportHealth:
+        """What the transport says of itself."""
+        return self.health.transports[self.transport.name]
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What it has counted."""
+        return self.record.counters
+
+    def number(self) -> bytes:
+        """Return the number of the next packet as text without a NUL."""
+        self.sent += 1
+        return b"%04d" % self.sent
+
+    def send(self) -> None:
+        """Have the listed device send one packet."""
+        raise NotImplementedError
+
+    async def hears(self) -> None:
+        """Send until a packet that was sent from now on is heard."""
+        before = self.sent
+
+        def heard() -> bool:
+            self.send()
+            return any(_number(frame) > before for frame in self.intake.frames)
+
+        await until(heard, lambda: f"a frame, {self.record}")
+
+    async def is_(self, state: TransportState, cause: str = "") -> None:
+        """Wait until the transport is in this state, its cause containing the text."""
+        await until(
+            lambda: self.record.state is state and cause in self.record.cause,
+            lambda: f"{state}: {cause}, but {self.record}",
+        )
+
+    async def counts(self, counter: str, least: int = 1) -> None:
+        """Wait until it has counted so many."""
+        await until(
+            lambda: self.counters.get(counter, 0) >= least, lambda: f"{counter}, {self.counters}"
+        )
+
+
+def _number(frame: Frame) -> int:
+    data = frame.payload or frame.structures[0][2]
+    return int(data[-COUNTED_BYTES:])
+
+
+async def stay(place: Place, scenario: Awaitable[None]) -> None:
+    """Run a scenario while the transport runs; then it has to end at once and by cancellation."""
+    running = asyncio.create_task(place.transport.run())
+    try:
+        await scenario
+    finally:
+        running.cancel()
+        async with asyncio.timeout(LIMIT_S):
+            ended = (await asyncio.gather(running, return_exceptions=True))[0]
+    assert isinstance(ended, asyncio.CancelledError), ended
+
+
+# ---------------------------------------------------------------------------------- Bluetooth
+class BlePlace(Place):
+    """A simulated BlueZ, a transport on hci0, one listed sensor in range."""
+
+    def __init__(self, world: World, settings: BleSettings) -> None:
+        health, intake = Health(SystemClock()), Listed(SENSOR)
+        super().__init__(health, intake, BleTransport(settings, intake, health))
+        self.world = world
+
+    def send(self) -> None:
+        """Have the listed sensor advertise."""
+        self.advertise(SENSOR)
+
+    def advertise(self, address: str) -> None:
+        """Have any device advertise."""
+        services = {uuid_text(BTHOME): b"\x40" + self.number()}
+        self.world.advertise(Advertisement(address=address, services=services))
+
+    def calls(self, member: str) -> int:
+        """How often BlueZ was called so."""
+        return sum(call.member == member for call in self.world.bluez.calls)
+
+
+class AtBle(Protocol):
+    """Runs a scenario at a place of its own, the transport running from the start."""
+
+    def __call__(
+        self,
+        scenario: Callable[[BlePlace], Awaitable[None]],
+        settings: BleSettings,
+        bluez: BluezOptions | None = None,
+    ) -> None:
+        """Return when it has ended and nothing is left of it."""
+
+
+# ------------------------------------------------------------------------------------- serial
+class SerialPlace(Place):
+    """A simulated modem on a port, a transport on its stable path, one listed node in range."""
+
+    def __init__(self, hardware: SerialModem, settings: SerialSettings) -> None:
+        health, intake = Health(SystemClock()), Listed(NODE)
+        transport = SerialTransport(settings, Modem(), intake, health)
+        super().__init__(health, intake, transport)
+        self.hardware = hardware
+        self.uart = hardware.uart
+
+    def send(self) -> None:
+        """Let a packet of the listed node arrive."""
+        self.transmit(17)
+
+    def transmit(self, address: int) -> None:
+        """Let a packet of any node arrive."""
+        packet = LoraPacket(address=address, payload=self.number(), rssi_dbm=-97, snr_db=-3)
+        self.hardware.receive(packet)
+
+
+class AtSerial(Protocol):
+    """Runs a scenario at a place of its own, the transport running from the start."""
+
+    def __call__(
+        self,
+        scenario: Callable[[SerialPlace], Awaitable[None]],
+        settings: SerialSettings | None = None,
+        *,
+        plugged: bool = True,
+    ) -> None:
+        """Return when it has ended and nothing is left of it."""
