@@ -8,6 +8,7 @@ from gateway.admission import Device, Limits
 from gateway.config import BleSettings, DeviceSettings, SerialSettings, Settings
 from gateway.crypto import CcmKey
 from gateway.dial import TlsSettings
+from gateway.errors import ConfigError
 from gateway.health import Health
 from gateway.model import CLASSES, Intake, Stream, Transport
 from gateway.mqtt import MqttSettings
@@ -130,4 +131,8 @@ def _serial(
     port = serial.SerialSettings(
         device=str(source.device), baud=source.baud, modem=source.modem_settings
     )
-    return serial.SerialTransport(port, modem.connect(), intake, health)
+    try:
+        return serial.SerialTransport(port, modem.connect(), intake, health)
+    except ValueError as error:  # a radio setting that this modem does not take
+        cause = f"{source.name}: {error}"
+        raise ConfigError(cause) from None

@@ -93,12 +93,13 @@ class Keeper:
         self._idle = False
         self._closing = False
         self._failures = 0
+        self._lease_failures = 0
         self._retry_ns = 0
         self._delete_at_ns = 0
         self._saved: Mapping[str, int] = {}
         self._save_at_ns = 0
         self._floors: dict[str, int] = {}
-        self._errands: list[Errand] = []
+        self._errands: list[Errand] = [self._look]
         self.oldest: Bundle | None = None  # in the backlog, for its age
 
     # ----------------------------------------------------------------------------------- questions
@@ -151,8 +152,6 @@ class Keeper:
         """Commit by the deadline and delete what is settled, until `stop`."""
         self._saved = self._counters()
         self._save_at_ns = self._clock.boot_ns() + SAVE_COUNTERS_NS
-        async with self._lock:
-            self.oldest = await self._backlog.oldest()
         while not self._closing:
             await self._until_due()
             async with self._lock:
@@ -231,7 +230,7 @@ class Keeper:
             stream, seq = parcel.bundle.key
             self._floors.setdefault(stream, seq)
         if self.oldest is None:
-            self.oldest = await self._backlog.oldest()
+            await self._look()
         self.desk.committed(unsettled)
         self._backlog.release([p.row for p in unsettled if p.row is not None and not p.in_flight])
         self.replay_ready()
@@ -245,13 +244,16 @@ class Keeper:
             self._books.to_delete += rows
             raise
         self._succeeded()
-        self.oldest = await self._backlog.oldest()
+        await self._look()
         for stream in list(self._floors):
             floor = await self._backlog.first_unsettled(stream)
             if floor is None:
                 del self._floors[stream]
             else:
                 self._floors[stream] = floor
+
+    async def _look(self) -> None:
+        self.oldest = await self._backlog.oldest()
 
     async def _save(self, now: int) -> None:
         self._save_at_ns = now + SAVE_COUNTERS_NS
@@ -264,9 +266,7 @@ class Keeper:
     def _failed(self, error: BacklogError) -> None:
         if not self._failures:
             log.error("store failed, memory only cause=%r remedy=%r", str(error), error.remedy)
-        wait_s = delay_s(
-            self._failures, self._chance(), first_s=FIRST_BACKOFF_S, most_s=MOST_BACKOFF_S
-        )
+        wait_s = _backoff_s(self._failures, self._chance())
         self._failures += 1
         self._retry_ns = self._clock.boot_ns() + int(wait_s * NS)
         self._shed()
@@ -306,12 +306,19 @@ class Keeper:
             try:
                 kept = await self._backlog.lease(self._rows_to_lease())
             except BacklogError as error:
-                self._failed(error)
-                wait_s = max(0, self._retry_ns - self._clock.boot_ns()) / NS
-                asyncio.get_running_loop().call_later(wait_s, self._refill_wake.set)
+                self._unreadable(error)
                 return False
+        self._lease_failures = 0
         self.desk.leased([self._books.lease(row) for row in kept])
-        return True
+        return bool(kept)
+
+    def _unreadable(self, error: BacklogError) -> None:
+        """Try again later; the state of the store is about writing, so it stays."""
+        if not self._lease_failures:
+            log.error("backlog not readable cause=%r remedy=%r", str(error), error.remedy)
+        wait_s = _backoff_s(self._lease_failures, self._chance())
+        self._lease_failures += 1
+        asyncio.get_running_loop().call_later(wait_s, self._refill_wake.set)
 
     def give_back(self, parcels: Iterable[Parcel]) -> None:
         """Return leased parcels to the backlog."""
@@ -337,6 +344,10 @@ class Keeper:
             if self._books.to_delete:
                 await self._delete()
             await self._backlog.close(streams, self._counters())
+
+
+def _backoff_s(failures: int, chance: float) -> float:
+    return delay_s(failures, chance, first_s=FIRST_BACKOFF_S, most_s=MOST_BACKOFF_S)
 
 
 def _passed(due_ns: int | None, now: int) -> bool:

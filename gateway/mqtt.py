@@ -287,7 +287,7 @@ def _client(settings: MqttSettings, will: Will, logger: logging.Logger) -> aiomq
         password=settings.password,
         protocol=aiomqtt.ProtocolVersion.V5 if five else aiomqtt.ProtocolVersion.V311,
         clean_session=None if five else True,
-        will=aiomqtt.Will(will.topic, will.payload, _QOS, retain=False),
+        will=aiomqtt.Will(will.topic, will.payload, _QOS, retain=True),
         max_inflight_messages=0,  # paho's own window walks all messages at each PUBACK
         logger=logger,
     )

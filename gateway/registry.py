@@ -19,10 +19,12 @@ from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 
 import msgspec
 
+from gateway.core import refusal
+from gateway.core.refusal import DecodeError
 from gateway.driver import InterfaceError, LoadedDriver, LoadedModem, codec, modem
 from gateway.errors import DriverError
 
@@ -32,6 +34,8 @@ BUILT_IN: Final = ("drivers.ble", "drivers.lora", "drivers.modem")
 ENTRY_POINTS: Final = "gateway.drivers"
 
 Load = Callable[[], ModuleType]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +108,7 @@ class Registry:
         if hasattr(module, "Modem"):
             self._add_modem(modem(module, foreign=foreign), module)
             return
-        driver = codec(module, foreign=foreign)
+        driver = _guarded(codec(module, foreign=foreign))
         before = self._drivers.get(driver.model)
         rival = self._index.get(driver.key, {}).get(driver.prefix)
         _give_way(before, driver, module, "MODEL")
@@ -152,6 +156,38 @@ def discover(folder: Path | None = None) -> Registry:
     for file in sorted(folder.glob("[!_]*.py")) if folder is not None else ():
         _load(registry, file.stem, partial(_from_file, file), foreign=True)
     return registry
+
+
+# ------------------------------------------------------------------------------- foreign code
+def _guarded(driver: LoadedDriver) -> LoadedDriver:
+    """Keep the agent alive through a foreign driver's bugs; one of ours would end it."""
+    if not driver.foreign:
+        return driver
+    return msgspec.structs.replace(
+        driver,
+        decode=_guard(driver.decode, driver),
+        sealed=_guard(driver.sealed, driver) if driver.sealed else None,
+        packet_counter=_guard(driver.packet_counter, driver) if driver.packet_counter else None,
+    )
+
+
+def _guard(function: Callable[P, T], driver: LoadedDriver) -> Callable[P, T]:
+    told: set[str] = set()
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except DecodeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - somebody else's code, and they are told
+            file, line = _place(error)
+            if not told:  # each frame of that device will do it again
+                told.add(driver.model)
+                line_of_log = "driver %s has a fault: %s:%d: %r"
+                log.error(line_of_log, driver.model, file, line, error)  # noqa: TRY400 - its place, not ours
+            raise DecodeError(refusal.DRIVER_FAULT) from None
+
+    return call
 
 
 # ----------------------------------------------------------------------------------------- loading

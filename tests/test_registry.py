@@ -9,7 +9,9 @@ from types import ModuleType
 
 import pytest
 
+from gateway.core import refusal
 from gateway.core.context import Context
+from gateway.core.refusal import DecodeError
 from gateway.driver import InterfaceError, Modem
 from gateway.errors import DriverError
 from gateway.registry import Registry, discover
@@ -17,7 +19,7 @@ from gateway.registry import Registry, discover
 MANUFACTURER, SERVICE = 0xFF, 0x16
 RUUVI, BTHOME = 0x0499, 0xFCD2
 
-DRIVER = '''"""A driver of the user."""
+DRIVER = '''"""A driver of the user: API, MODEL, MATCH, STRENGTH and def decode( stand below."""
 API = 1
 MODEL = "{model}"
 MATCH = {match}
@@ -140,6 +142,16 @@ def test_two_weak_drivers_may_match_the_same() -> None:
     registry.add(module("a", STRENGTH=0))
     registry.add(module("b", STRENGTH=0))
     assert registry.models() == ("a", "b")
+
+
+def test_two_built_in_drivers_cannot_take_each_others_place() -> None:
+    registry = Registry()
+    registry.add(module("a"))
+    for rival in (module("b"), module("a", MATCH={})):
+        with pytest.raises(InterfaceError, match=r"the same as in a\.py"):
+            registry.add(rival)
+    assert model_of(registry, MANUFACTURER, RUUVI, b"\x05") == "a"
+    assert registry.models() == ("a",)
 
 
 def test_a_name_nobody_has_is_refused_with_those_there_are() -> None:
@@ -343,6 +355,26 @@ def test_a_match_of_another_form_is_refused(match: object) -> None:
 def test_what_is_called_must_be_callable(name: str) -> None:
     with pytest.raises(InterfaceError, match=rf"^{name}: "):
         Registry().add(module("x", **{name: 5}))
+
+
+def test_a_fault_in_a_foreign_driver_is_a_refusal_and_told_once(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = driver("ours").replace("return [", "return payload[99] or [")
+    write(folder, "ours.py", text)
+    loaded = discover(folder).by_model("ours")
+    for _ in range(3):
+        with pytest.raises(DecodeError, match=refusal.DRIVER_FAULT):
+            loaded.decode(b"short", Context())
+    (told,) = caplog.messages
+    assert "ours.py:9: IndexError" in told
+
+
+def test_what_a_foreign_driver_refuses_keeps_its_reason(folder: Path) -> None:
+    text = driver("ours").replace("return [", "raise DecodeError('truncated') or [")
+    write(folder, "ours.py", "from gateway.core.refusal import DecodeError\n" + text)
+    with pytest.raises(DecodeError, match=refusal.TRUNCATED):
+        discover(folder).by_model("ours").decode(b"", Context())
 
 
 def test_a_refused_driver_leaves_no_trace() -> None:

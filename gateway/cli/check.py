@@ -13,9 +13,10 @@ from gateway.config import BleSettings, InvalidConfigError, Settings, TransportS
 
 
 def check(config: ConfigOption = DEFAULT, *, as_json: JsonOption = False) -> None:
-    """Check the configuration: every error at once, with its place, or a summary.
+    """Check the configuration, and sum it up.
 
-    Ends with 0 if it can be used, with 3 if not. Nothing is opened, sent or changed.
+    Every error is shown at once, with its place. Ends with 0 if the configuration can be used,
+    with 3 if not. Nothing is opened, sent or changed.
 
     [bold]Examples[/bold]
 

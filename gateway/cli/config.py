@@ -20,9 +20,10 @@ app = typer.Typer(
 
 @app.command()
 def show(config: ConfigOption = DEFAULT, *, as_json: JsonOption = False) -> None:
-    """Print the configuration in force: the file, the environment, and the defaults.
+    """Print the configuration in force.
 
-    Secrets are shown as their references. What is printed is itself a valid configuration.
+    It is made of the file, the environment and the defaults. Secrets are shown as their
+    references. What is printed is itself a valid configuration.
 
     [bold]Examples[/bold]
 
@@ -40,11 +41,15 @@ def show(config: ConfigOption = DEFAULT, *, as_json: JsonOption = False) -> None
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of the configuration, for editors.
+    """Print the JSON Schema of the configuration.
 
-    [bold]Example[/bold]
+    Editors complete and check a file that names it in its first line, as the example does:
+    # yaml-language-server: $schema=gateway.schema.json
+
+    [bold]Examples[/bold]
 
       ugw config schema > gateway.schema.json
+      ugw config schema | jq .properties.store
     """
     print(schema_text(), end="")
 

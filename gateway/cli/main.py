@@ -5,9 +5,9 @@ carries nothing of the other commands.
 """
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -16,8 +16,8 @@ from gateway.cli.exit_codes import ExitCode
 from gateway.errors import ConfigError, UgwError
 from gateway.version import __version__
 
-# In the order of the help; one whose module is not installed is not a command. A module offers a
-# function of its own name, or `app` when it has commands of its own.
+# In the order of the help. A module offers a function of its own name, or `app` when it has
+# commands of its own; what needs something that is not installed is left out of the help.
 COMMANDS = ("run", "demo", "check", "simulate", "config", "version")
 
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run `ugw` with these arguments, by default those of the process; ends by SystemExit."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        application(words)(words)
+        application(words)(words, prog_name="ugw")
     except ConfigError as error:
         _report(error)
         sys.exit(ExitCode.CONFIGURATION)
@@ -52,21 +52,25 @@ def application(words: Sequence[str]) -> typer.Typer:
     )
     app.callback()(_about)
     called = words[0] if words else ""
-    for name in (called,) if called in COMMANDS else _installed(COMMANDS):
-        _add(app, name)
+    if called in COMMANDS:
+        _add(app, called)
+        return app
+    for name in COMMANDS:
+        with suppress(UgwError):  # not installed here: no command
+            _add(app, name)
     return app
 
 
 def _add(app: typer.Typer, name: str) -> None:
-    module = import_module(f"gateway.cli.{name}")
+    try:
+        module = import_module(f"gateway.cli.{name}")
+    except ModuleNotFoundError as error:
+        cause = f"ugw {name} is not installed here: there is no Python module {error.name}"
+        raise UgwError(cause) from error
     if hasattr(module, "app"):
         app.add_typer(module.app)
     else:
         app.command(name)(getattr(module, name))
-
-
-def _installed(names: Iterable[str]) -> Iterable[str]:
-    return (name for name in names if find_spec(f"gateway.cli.{name}") is not None)
 
 
 def _say_version(value: bool) -> None:  # noqa: FBT001 - how typer calls an option's callback

@@ -13,9 +13,10 @@ log = logging.getLogger(__name__)
 
 
 def run(config: ConfigOption = DEFAULT) -> None:
-    """Run the agent: hear, keep, deliver. SIGTERM and Ctrl-C end it in order.
+    """Run the agent until SIGTERM or Ctrl-C.
 
-    Messages go to standard error, one line each.
+    Both end it in order: what was heard is delivered or kept. Messages go to standard error,
+    one line each.
 
     [bold]Examples[/bold]
 
@@ -33,5 +34,5 @@ def run(config: ConfigOption = DEFAULT) -> None:
     try:
         run_agent(settings, registry)
     except UgwError as error:
-        log.error("cannot start: %s", ". ".join(filter(None, (str(error), error.remedy))))  # noqa: TRY400 - expected trouble
+        log.error("cannot start: %s", "; ".join(filter(None, (str(error), error.remedy))))  # noqa: TRY400 - expected trouble
         raise typer.Exit(ExitCode.CANNOT_START) from None

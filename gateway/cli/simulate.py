@@ -129,7 +129,7 @@ async def _play_for(play: Play, wish: _Wish, config: Path, environment: dict[str
             watching.cancel()
     finally:
         code = await lifeline.end(program, limit_s=_AGENT_END_S)
-    return code
+    return 0 if code == -signal.SIGTERM else code
 
 
 async def _stop_when_ended(program: Process, playing: asyncio.Task[None]) -> None:

@@ -10,27 +10,29 @@ import sys
 from rich.console import Console
 from rich.text import Text
 
-from gateway.config.findings import Finding, InvalidConfigError
+from gateway.config.findings import Finding, InvalidConfigError, printable
 from gateway.errors import UgwError
+
+_MANY = 100  # findings; more are not read
 
 
 def report(error: UgwError) -> None:
     """Say what went wrong, and what to do about it."""
     console = _console()
     if isinstance(error, InvalidConfigError):
-        for finding in error.findings:
+        for finding in error.findings[:_MANY]:
             console.print(_styled(finding))
-        count = len(error.findings)
-        console.print(Text(f"{count} error{'s' if count > 1 else ''}", "bold red"))
+        console.print(Text(_count(len(error.findings)), "bold red"))
     else:
         console.print(Text.assemble(("error: ", "bold red"), str(error)))
     if error.remedy:
         console.print(Text(error.remedy))
 
 
-def say(text: str, *, style: str = "") -> None:
-    """Say one line."""
-    _console().print(Text(text, style))
+def _count(errors: int) -> str:
+    if errors > _MANY:
+        return f"{errors} errors, of which the first {_MANY} are shown"
+    return f"{errors} error{'s' if errors > 1 else ''}"
 
 
 def note(text: str) -> None:
@@ -48,14 +50,9 @@ def _console() -> Console:
 
 
 def _styled(finding: Finding) -> Text:
-    text = Text.assemble(
-        *(
-            (f"{part}: ", style)
-            for part, style in ((finding.place, ""), (finding.path, "cyan"))
-            if part
-        ),
-        (finding.message, "bold"),
-    )
+    parts = ((finding.place, ""), (finding.path, "cyan"), (finding.message, "bold"))
+    shown = [Text(printable(part), style) for part, style in parts if part]
+    text = Text(": ").join(shown)
     if finding.quotation:
         line, caret = finding.quotation.split("\n")
         text.append(f"\n{line}\n", "dim").append(caret, "red")

@@ -112,8 +112,8 @@ class DeviceSettings(Section):
                 )
             if written.get("key") is not None:
                 yield ("key",), "only Bluetooth LE devices can have a key"
-            if written.get("address_type") is not None:
-                yield ("address_type",), "only Bluetooth LE addresses have a type"
+            if written.get("address_type") == "random":
+                yield ("address_type",), "only Bluetooth LE addresses are random"
         else:
             if written.get("payload") is not None:
                 yield ("payload",), "only LoRa devices have a payload format"

@@ -44,6 +44,7 @@ class Document(msgspec.Struct, kw_only=True):
 
     name: str
     lines: list[str]
+    shown: list[str] = msgspec.field(default_factory=list[str])  # the lines, masked, once needed
     data: Data = None
     keys: dict[Path, Position] = msgspec.field(default_factory=dict[Path, Position])
     values: dict[Path, Position] = msgspec.field(default_factory=dict[Path, Position])
@@ -68,7 +69,9 @@ class Document(msgspec.Struct, kw_only=True):
     ) -> Finding:
         """Make a finding; the line it quotes is masked, and ends before the column `cut`."""
         line, column = at
-        source = masked(self.lines)[line - 1] if line <= len(self.lines) else ""
+        if not self.shown:
+            self.shown = masked(self.lines)
+        source = self.shown[line - 1] if line <= len(self.lines) else ""
         if cut is not None:
             source = source[: cut - 1] + "…"
         return Finding(

@@ -5,7 +5,9 @@ sounds like one is masked before it is shown, whether or not the file could be u
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from difflib import get_close_matches
+from functools import lru_cache
 
 import msgspec
 
@@ -17,12 +19,9 @@ Position = tuple[int, int]  # line and column, from 1
 _SHOWN_CHARS = 100  # of a source line
 _MASK = "***"
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_SECRET_KEY = re.compile(
-    r"""^(?P<head>\s*:\s+                                   # the value of an explicit `? key`
-        |.*?[\w-]*(?:pass|pwd|secret|token|credential|user|key)[\w-]*["']?\s*:(?:\s+|$))
-        (?P<value>.*)$""",
-    re.IGNORECASE | re.VERBOSE,
-)
+_KEY = re.compile(r"""([\w-]+)["']?\s*:(?:\s+|$)|^\s*(:)\s+""")  # or the value of a `? key`
+_SECRET_PARTS = ("pass", "pwd", "secret", "token", "credential", "user", "key")
+_SECRET_WORDS = ("password", "passwort", "passphrase", "secret", "token", "username", "key")
 _REFERENCE = re.compile(r"""["']?(?:file|env):[^\s,"'}\]]*["']?""")
 _OPEN_VALUE = re.compile(r"""[|>][-+0-9]*|["'].*""")  # may go on in the lines below
 
@@ -45,7 +44,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def headline(self) -> str:
         """The finding in one line."""
-        return ": ".join(part for part in (self.place, self.path, self.message) if part)
+        parts = (self.place, self.path, self.message)
+        return printable(": ".join(part for part in parts if part))
 
     @property
     def quotation(self) -> str:
@@ -81,15 +81,15 @@ def path_text(path: Path) -> str:
 def quoted(value: object) -> str:
     """Return a value in quotes: bounded, without characters that could drive a terminal."""
     text = str(value)
-    return ascii_safe(repr(text if len(text) <= 64 else text[:63] + "…"))  # noqa: PLR2004 - a line's worth
+    return printable(repr(text if len(text) <= 64 else text[:63] + "…"))  # noqa: PLR2004 - a line's worth
 
 
-def ascii_safe(text: str) -> str:
+def printable(text: str) -> str:
     """Replace what is not printable; letters of any language stay."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
-def masked(lines: Sequence[str]) -> list[str]:
+def masked(lines: Iterable[str]) -> list[str]:
     """Return lines fit to be shown: literal secrets are replaced, also over several lines."""
     shown: list[str] = []
     secret_indent: int | None = None
@@ -98,31 +98,36 @@ def masked(lines: Sequence[str]) -> list[str]:
         if secret_indent is not None and (indent > secret_indent or not line.strip()):
             shown.append("")
             continue
-        secret_indent = None
-        match = _SECRET_KEY.match(line)
-        if match is None:
-            shown.append(line)
-            continue
-        head, value = match["head"], match["value"]
-        if not value or value.startswith("#") or _OPEN_VALUE.fullmatch(value):
-            secret_indent = indent
-        shown.append(head + _masked_value(value))
+        text, goes_on = _mask(line)
+        secret_indent = indent if goes_on else None
+        shown.append(text)
     return shown
 
 
-def _masked_value(value: str) -> str:
-    """Leave a reference and what follows it; any other value goes, with the rest of its line."""
-    if not value:
-        return ""
-    reference = _REFERENCE.match(value)
-    if reference is None:
-        return _MASK
-    rest = value[reference.end() :]
-    return reference[0] + masked([rest])[0]
+def _mask(line: str) -> tuple[str, bool]:
+    """Mask one line; whether a secret may go on in the lines below."""
+    for key in _KEY.finditer(line):
+        value = line[key.end() :]
+        if not (key[2] or _sounds_secret(key[1])) or _REFERENCE.match(value):
+            continue
+        goes_on = not value or value.startswith("#") or _OPEN_VALUE.fullmatch(value) is not None
+        return line[: key.end()] + (_MASK if value else ""), goes_on
+    return line, False
+
+
+@lru_cache(maxsize=1024)
+def _sounds_secret(key: str) -> bool:
+    """Whether a key is one of a secret, or might be a mistyped one."""
+    word = key.lower()
+    return (
+        any(part in word for part in _SECRET_PARTS)
+        or bool(get_close_matches(word, _SECRET_WORDS, 1, 0.75))
+        or any(sorted(word) == sorted(known) for known in _SECRET_WORDS)
+    )
 
 
 def _window(source: str, column: int) -> tuple[str, int]:
     """Cut a line to what a terminal shows, around the column; the column in what is left."""
-    line = ascii_safe(source.replace("\t", "→"))
+    line = printable(source.replace("\t", "→"))
     start = max(0, column - _SHOWN_CHARS // 2) if len(line) > _SHOWN_CHARS else 0
     return line[start : start + _SHOWN_CHARS], column - start

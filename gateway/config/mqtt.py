@@ -156,6 +156,7 @@ class MqttSettings(Section):
         ge=1,
         le=65535,
     )
+    """TCP port; by default 8883 with tls, 1883 without."""
     username: Secret | None = None
     """User name, by reference."""
     password: Secret | None = None

@@ -15,6 +15,7 @@ BAD_VALUE = "bad_value"  # a field holds what its type forbids
 NO_KEY = "no_key"  # encrypted, and the configuration gives no key
 NOT_ENCRYPTED = "not_encrypted"  # in clear from a device that has a key: perhaps forged
 UNKNOWN_PROPERTY = "unknown_property"  # the driver's fault: its name is not in the vocabulary
+DRIVER_FAULT = "driver_fault"  # a foreign driver raised what no driver may raise
 REPLAYED = "replayed"  # authentic, but its counter was seen before
 
 

@@ -90,7 +90,9 @@ class Bluez:
         return self._bus is not None
 
     async def start(self) -> None:
-        """Start bluetoothd with the adapters that are plugged in. Raises SimulatorError."""
+        """Start bluetoothd, unless it runs, with what is plugged in. Raises SimulatorError."""
+        if self._bus is not None:
+            return
         bus = BurstBus(self._address)
         try:
             await bus.connect()
@@ -101,7 +103,7 @@ class Bluez:
         bus.add_message_handler(self._take)
         for rule in _WATCHED:
             await self._ask_bus("AddMatch", "s", [rule])
-        self._tree.objects[names.ROOT] = {names.AGENT_MANAGER: {}}
+        self._tree.add(names.ROOT, {names.AGENT_MANAGER: {}})
         await bus.request_name(names.SERVICE, NameFlag.DO_NOT_QUEUE)
         for adapter, powered in self._adapters.items():
             self._tree.add(names.adapter_path(adapter), self._adapter(adapter, powered))
@@ -118,7 +120,7 @@ class Bluez:
         self._discovery.forget_all()
         self._monitors.forget_all()
         self._devices.forget_all()
-        self._tree.objects.clear()
+        self._tree.clear()
         if bus is not None:
             bus.disconnect()
 

@@ -22,17 +22,18 @@ _Key = TypeVar("_Key", int, str)  # a company id or a service UUID
 _RSSI_THRESHOLD_DB = 8  # RSSI_THRESHOLD in src/device.c
 
 
-class _Seen(msgspec.Struct):
+class _Seen(msgspec.Struct, kw_only=True):
     """What bluetoothd remembers of a device that it shows."""
 
     rssi_dbm: int | None
     manufacturer: dict[int, bytes]
     services: dict[str, bytes]
+    uuids: set[str]
     name: str | None
     heard_at_s: float
 
 
-def _merge(new: Mapping[_Key, bytes], kept: dict[_Key, bytes], afresh: bool) -> bool:  # noqa: FBT001 - a flag of the scan, private
+def _merge(new: Mapping[_Key, bytes], kept: dict[_Key, bytes], *, afresh: bool) -> bool:
     """Merge a report's content into what is kept; True when that has to be signalled."""
     if not new:
         return False
@@ -60,9 +61,8 @@ class Devices:
         self._now_s = now_s
         self._rssi_needs_change = rssi_needs_change
         self._seen: dict[str, _Seen] = {}
-        self.on_removal: Callable[[str], None] = (
-            _nothing  # called with the path before a device goes
-        )
+        # Called with a device's path before it goes.
+        self.on_removal: Callable[[str], None] = _nothing
 
     def handlers(self) -> Handlers:
         """Return the methods it answers."""
@@ -91,13 +91,16 @@ class Devices:
         if seen.rssi_dbm is None or abs(seen.rssi_dbm - report.rssi_dbm) >= self._delta_db(scan):
             seen.rssi_dbm = report.rssi_dbm
             changed["RSSI"] = Variant("n", report.rssi_dbm, verify=False)
-        if _merge(report.manufacturer, seen.manufacturer, scan.duplicates):
+        if _merge(report.manufacturer, seen.manufacturer, afresh=scan.duplicates):
             changed["ManufacturerData"] = _bytes_by("a{qv}", seen.manufacturer)
-        if _merge(report.services, seen.services, scan.duplicates):
+        if _merge(report.services, seen.services, afresh=scan.duplicates):
             changed["ServiceData"] = _bytes_by("a{sv}", seen.services)
         if report.name not in (None, seen.name):
             seen.name = report.name
             changed["Name"] = changed["Alias"] = Variant("s", report.name)
+        if not seen.uuids.issuperset(report.uuids):
+            seen.uuids |= set(report.uuids)
+            changed["UUIDs"] = Variant("as", sorted(seen.uuids))
         return changed
 
     def _delta_db(self, scan: Scan) -> int:
@@ -108,7 +111,12 @@ class Devices:
     def _create(self, path: str, adapter: str, report: Advertisement) -> None:
         manufacturer, services = dict(report.manufacturer), dict(report.services)
         self._seen[path] = _Seen(
-            report.rssi_dbm, manufacturer, services, report.name, self._now_s()
+            rssi_dbm=report.rssi_dbm,
+            manufacturer=manufacturer,
+            services=services,
+            uuids=set(report.uuids),
+            name=report.name,
+            heard_at_s=self._now_s(),
         )
         address = report.address.upper()
         properties = {

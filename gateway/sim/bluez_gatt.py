@@ -260,7 +260,7 @@ def _written(characteristic: Characteristic, value: bytes) -> None:
 
 
 def _sent(way: socket.socket, value: bytes, link: _Link) -> bool:
-    """Send a notification through an acquired socket; one that the client has closed is given up."""
+    """Send through an acquired socket; give up one that the client has closed."""
     try:
         way.send(value)
     except BlockingIOError:

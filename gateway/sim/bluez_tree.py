@@ -21,10 +21,12 @@ class ObjectTree:
     def __init__(self, emit: Callable[[Message], None]) -> None:
         self._emit = emit
         self.objects: dict[str, Interfaces] = {}
+        self._children: dict[str, set[str]] = {}
 
     def add(self, path: str, interfaces: Interfaces) -> None:
         """Show an object and signal InterfacesAdded."""
         self.objects[path] = interfaces
+        self._children.setdefault(_parent(path), set()).add(path)
         self._signal(
             "/", names.OBJECT_MANAGER, "InterfacesAdded", "oa{sa{sv}}", [path, interfaces]
         )
@@ -33,14 +35,21 @@ class ObjectTree:
         """Take away an object and all below it, the lowest first, each with its signal."""
         for gone in sorted((path, *self.below(path)), reverse=True):
             interfaces = list(self.objects.pop(gone, {}))
+            self._children.get(_parent(gone), set()).discard(gone)
+            self._children.pop(gone, None)
             if interfaces:
                 body = [gone, interfaces]
                 self._signal("/", names.OBJECT_MANAGER, "InterfacesRemoved", "oas", body)
 
     def below(self, path: str) -> list[str]:
-        """Return the paths below one."""
-        prefix = f"{path}/"
-        return [other for other in self.objects if other.startswith(prefix)]
+        """Return the paths below one, at whatever depth."""
+        children = sorted(self._children.get(path, ()))
+        return [below for child in children for below in (child, *self.below(child))]
+
+    def clear(self) -> None:
+        """Forget every object and say nothing."""
+        self.objects.clear()
+        self._children.clear()
 
     def properties(self, path: str, interface: str) -> Properties | None:
         """Return the live properties of an object's interface, None when it has none such."""
@@ -82,3 +91,7 @@ class ObjectTree:
                 body=body,
             )
         )
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]

@@ -47,9 +47,6 @@ class DbusDaemon:
         self._directory = directory
         self._socket = directory / "bus"
         self._process: asyncio.subprocess.Process | None = None
-        if len(os.fsencode(self._socket)) > _MAX_SOCKET_PATH:
-            cause = f"the path of the simulated bus is too long for a socket: {self._socket}"
-            raise SimulatorError(cause, "choose a directory with a shorter path")
 
     @property
     def address(self) -> str:
@@ -63,6 +60,9 @@ class DbusDaemon:
 
     async def start(self) -> None:
         """Start and return once connections are accepted. Raises SimulatorError."""
+        if len(os.fsencode(self._socket)) > _MAX_SOCKET_PATH:
+            cause = f"the path of the simulated bus is too long for a socket: {self._socket}"
+            raise SimulatorError(cause, "set TMPDIR to a shorter path")
         configuration = self._directory / "bus.conf"
         configuration.write_text(_CONFIGURATION.format(socket=self._socket))
         self._socket.unlink(missing_ok=True)

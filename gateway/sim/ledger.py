@@ -1,11 +1,13 @@
 """Who sent what, and what of it arrived: the judge of a run, from outside the agent.
 
 It knows only what went on the air and what a subscriber received. A frame is named by its device
-and the serial that its sensor put into it; serials may not wrap within a run.
+and the serial that its sensor put into it; serials may not wrap within a run. What was sent is
+kept up to a bound, then the oldest is given up and counted in `forgotten`.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 import msgspec
 
@@ -16,6 +18,10 @@ from gateway.sim.sensors import SerialPlace
 # sent less than this before a kill may be lost.
 KILL_MARGIN_NS = 1_500_000_000
 
+_MAX_ENTRIES = 1_000_000  # per book: some 200 MB at most, days of a district, minutes of a flood
+
+_Entry = TypeVar("_Entry")
+_Line = TypeVar("_Line")
 Key = tuple[str, int, str, str]  # stream, seq, observed property, channel: the schema's own
 
 
@@ -61,7 +67,8 @@ class Ledger:
         self._times: Counter[Key] = Counter()
         self._differing: set[Key] = set()
         self._away: list[tuple[int, int]] = []
-        self.strangers: set[str] = set()
+        self.strangers: dict[str, None] = {}  # in the order they came
+        self.forgotten = 0  # entries lost to the bound: then no verdict is complete
 
     # -------------------------------------------------------------------------------------- books
     def expect(self, address: str, *, device: str, place: SerialPlace) -> None:
@@ -73,10 +80,17 @@ class Ledger:
         """Note a frame that reached the agent: bluetoothd signalled it, or the port took it."""
         device = self._names.get(address, address)
         self._sent[device, serial] = Sent(device, serial, at_ns)
+        self._forget_oldest(self._sent)
 
     def strange(self, address: str) -> None:
         """Note a device that nobody listed."""
-        self.strangers.add(address)
+        self.strangers[address] = None
+        self._forget_oldest(self.strangers)
+
+    def _forget_oldest(self, book: dict[_Entry, _Line]) -> None:
+        if len(book) > _MAX_ENTRIES:
+            del book[next(iter(book))]
+            self.forgotten += 1
 
     def away(self, from_ns: int, to_ns: int) -> None:
         """Note that nobody listened: frames sent in between are not missed."""
@@ -156,7 +170,7 @@ class Ledger:
         found: set[str] = set()
         for text in texts:
             content = text.encode() if isinstance(text, str) else text
-            found |= {one for one in self.strangers - found if _stands_in(content, one)}
+            found |= {one for one in self.strangers.keys() - found if _stands_in(content, one)}
         return found
 
 

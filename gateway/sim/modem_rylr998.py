@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 _NO_CRLF, _NO_AT, _UNKNOWN, _BAD_LENGTH, _TOO_LONG, _REFUSED = 1, 2, 4, 5, 13, 15
 _MAX_DATA = 240
+_MAX_LINE = 512  # more than the longest command
 _SENT_KEPT = 100
 _FACTORY = {
     "ADDRESS": "0",
@@ -66,7 +67,8 @@ class ModemRylr998:
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes from the program; return the answers to the commands they complete."""
-        *lines, self._line = (self._line + data).split(b"\n")
+        *lines, rest = (self._line + data).split(b"\n")
+        self._line = rest[-_MAX_LINE:]  # whatever began earlier was no command
         return b"".join(self._command(line) for line in lines)
 
     def _command(self, line: bytes) -> bytes:

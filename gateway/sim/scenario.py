@@ -14,7 +14,7 @@ from gateway.config import Duration, Section, load_model, read_file
 from gateway.config.devices import canonical_address
 from gateway.config.explain import did_you_mean
 from gateway.config.findings import quoted
-from gateway.config.section import Fault, Label, Number, Pattern, Whole, refuse
+from gateway.config.section import Fault, Label, Number, Pattern, Whole, fault, refuse
 from gateway.sim.bluez import BluezOptions
 from gateway.sim.faults import VERBS
 from gateway.sim.sensors import MODELS, Phone, SensorOptions
@@ -138,25 +138,30 @@ class NoiseScenario(Section):
     """After so many advertisements a phone takes another address."""
 
 
+def _known_verb(verb: str) -> str:
+    if verb not in VERBS:
+        why = f"there is no fault {quoted(verb)}{did_you_mean(verb, VERBS)}"
+        raise fault(why)
+    return verb
+
+
 class FaultScenario(Section):
     """Something that breaks."""
 
     at_ns: Annotated[int, Duration("0ms", "1d")] = Field(alias="at")
     """When, after the start."""
-    do: str
+    do: Annotated[str, AfterValidator(_known_verb)]
     """What, e.g. ble.crash."""
     for_ns: Annotated[int, Duration("0ms", "1d")] | None = Field(default=None, alias="for")
     """How long; a second, where nothing is said."""
     on: str | None = None
     """Which adapter or modem; the first, where nothing is said."""
 
-    def mistakes(self) -> Iterator[Fault]:
-        """Yield what is wrong with it by itself."""
-        verb = VERBS.get(self.do)
-        if verb is None:
-            yield ("do",), f"there is no fault {quoted(self.do)}{did_you_mean(self.do, VERBS)}"
-        elif self.for_ns is not None and not verb.lasting:
-            yield ("for",), f"{self.do} is over at once"
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.for_ns is not None and not VERBS[self.do].lasting:
+            refuse([(("for",), f"{self.do} is over at once")])
+        return self
 
     @property
     def part(self) -> str:
@@ -202,31 +207,31 @@ class Scenario(Section):
         return self
 
     def _mistakes(self) -> Iterator[Fault]:
-        for index, fault in enumerate(self.breaks):
-            found = list(fault.mistakes())
-            yield from ((("faults", index, *where), what) for where, what in found)
-            if not found:
-                yield from self._misplaced(index, fault)
+        for index, planned in enumerate(self.breaks):
+            yield from self._misplaced(index, planned)
         yield from self._repeated()
 
-    def _misplaced(self, index: int, fault: FaultScenario) -> Iterator[Fault]:
-        targets = self.targets(fault)
-        if fault.on is not None and fault.on not in targets:
-            what = f"there is no {quoted(fault.on)} here{did_you_mean(fault.on, targets)}"
+    def _misplaced(self, index: int, planned: FaultScenario) -> Iterator[Fault]:
+        targets = self.targets(planned)
+        if planned.on is not None and planned.on not in targets:
+            what = f"there is no {quoted(planned.on)} here{did_you_mean(planned.on, targets)}"
             yield ("faults", index, "on"), what
         elif not targets:
-            yield ("faults", index, "do"), f"{fault.do} needs something to break: there is none"
+            yield ("faults", index, "do"), f"{planned.do} needs something to break: there is none"
         for earlier in self.breaks[:index]:
             if (
-                earlier.do in VERBS
-                and earlier.part == fault.part
-                and earlier.at_ns <= fault.end_ns
-                and fault.at_ns <= earlier.end_ns
+                earlier.part == planned.part
+                and earlier.at_ns <= planned.end_ns
+                and planned.at_ns <= earlier.end_ns
             ):
                 what = f"overlaps with the {earlier.do} above: one fault of a part at a time"
                 yield ("faults", index, "at"), what
 
     def _repeated(self) -> Iterator[Fault]:
+        names = [modem.name for modem in self.modems]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                yield ("modems", index, "name"), "a modem above has this name already"
         seen: set[str] = set()
         for index, sensor in enumerate(self.sensors):
             addresses = {one.address for one in sensor.expand(self.seed)}
@@ -236,9 +241,9 @@ class Scenario(Section):
             if MODELS[sensor.model].medium == "lora" and not self.modems:
                 yield ("sensors", index, "model"), f"{sensor.model} is not heard without a modem"
 
-    def targets(self, fault: FaultScenario) -> tuple[str, ...]:
+    def targets(self, planned: FaultScenario) -> tuple[str, ...]:
         """Return what a fault can be on: adapters, or modems."""
-        if VERBS[fault.do].part == "serial":
+        if VERBS[planned.do].part == "serial":
             return tuple(modem.name for modem in self.modems)
         return self.adapters
 

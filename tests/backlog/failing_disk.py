@@ -38,13 +38,19 @@ class Sync(NamedTuple):
     file: str
 
 
+class Lost(NamedTuple):
+    """A sync that failed: the kernel drops what was written and takes it for clean (fsync(2))."""
+
+    file: str
+
+
 class Delete(NamedTuple):
     """A file taken away."""
 
     file: str
 
 
-Operation = Write | Truncate | Sync | Delete
+Operation = Write | Truncate | Sync | Lost | Delete
 Fault = Callable[[], BaseException]
 FileName = str | apsw.URIFilename | None
 
@@ -61,20 +67,27 @@ def io_error(code: int) -> Fault:
 
 
 class Disk(apsw.VFS):
-    """The record, and which operation fails: number `fail_at`, counted from 0."""
+    """The record, and which operations fail, counted from 0."""
 
-    def __init__(self, name: str, *, fail_at: int = -1, fault: Fault | None = None) -> None:
+    def __init__(
+        self, name: str, *, failing: range = range(0), fault: Fault | None = None
+    ) -> None:
         super().__init__(name, "unix")
         self.name = name
         self.operations: list[Operation] = []
-        self._fail_at = fail_at
+        self._failing = failing
         self._fault = fault
 
     def did(self, operation: Operation) -> None:
-        number = len(self.operations)
-        self.operations.append(operation)
-        if number == self._fail_at and self._fault is not None:
+        fails = self._fault is not None and len(self.operations) in self._failing
+        is_lost = fails and isinstance(operation, Sync)
+        self.operations.append(Lost(operation.file) if is_lost else operation)
+        if fails and self._fault is not None:
             raise self._fault()
+
+    def fail_next(self, fault: Fault) -> None:
+        """Fail the next operation from now."""
+        self._failing, self._fault = range(len(self.operations), len(self.operations) + 1), fault
 
     @property
     def written_bytes(self) -> int:
@@ -137,10 +150,10 @@ def _become(
     durable: dict[str, bytearray], pending: list[Operation], operation: Operation
 ) -> list[Operation]:
     """Do one operation to the durable files; return what is not durable after it."""
-    if not isinstance(operation, Sync):
+    if not isinstance(operation, Sync | Lost):
         return [*pending, operation]
     for each in pending:
-        if each.file == operation.file:
+        if each.file == operation.file and isinstance(operation, Sync):
             _do(durable, each, _all)
     return [each for each in pending if each.file != operation.file]
 

@@ -6,12 +6,12 @@ import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from gateway.backlog.sqlite import SqliteBacklog, opening
-from gateway.backlog.sqlite.connection import connect
+from gateway.backlog.sqlite.connection import Connect, connect
 from gateway.model import Recovery
 from tests.backlog.places import bundle, run_streams
 
@@ -19,24 +19,24 @@ PAGE: Final = 4096
 BUNDLES: Final = 200
 
 
-def fill(directory: Path) -> None:
-    """Keep BUNDLES bundles of 20 in a store, about a page for every three, and end cleanly."""
+def fill(directory: Path, count: int = 20) -> None:
+    """Keep BUNDLES bundles in a store, those of 20 about three to a page, and end cleanly."""
 
     async def main() -> None:
         backlog = SqliteBacklog(directory)
         streams = run_streams("A")
         await backlog.open(streams)
-        await backlog.append([bundle(streams[0], 20) for _ in range(BUNDLES)], {"one": 7})
+        await backlog.append([bundle(streams[0], count) for _ in range(BUNDLES)], {"one": 7})
         await backlog.close(streams, {})
 
     asyncio.run(main())
 
 
-def start(directory: Path) -> tuple[Recovery, list[int]]:
+def start(directory: Path, connect: Connect = connect) -> tuple[Recovery, list[int]]:
     """Start on what is there, drain it, and end: the recovery, and first numbers in order."""
 
     async def main() -> tuple[Recovery, list[int]]:
-        backlog = SqliteBacklog(directory)
+        backlog = SqliteBacklog(directory, connect=connect)
         recovery = await backlog.open(run_streams("B"))
         found: list[int] = []
         while leased := await backlog.lease(64):
@@ -116,6 +116,19 @@ def test_a_page_overwritten_costs_its_own_rows_and_no_others(tmp_path: Path) -> 
         assert found == sorted(found)
         assert recovery.counters == {"one": 7}
         assert [each.clean for each in recovery.previous] == [True, True]
+
+
+def test_a_damaged_page_that_only_one_body_reaches_into_is_found_at_the_start(
+    tmp_path: Path,
+) -> None:
+    fill(tmp_path, count=200)  # too long for a page
+    path = tmp_path / "backlog.db"
+    pages = range(9, path.stat().st_size // PAGE + 1)
+    overflow = next(page for page in pages if page not in leaves(path))
+    overwrite(path, overflow, random.Random(3).randbytes(PAGE))  # noqa: S311
+    recovery, found = start(tmp_path)
+    assert recovery.quarantined
+    assert len(found) == BUNDLES - 1
 
 
 def test_several_damages_are_stepped_over(tmp_path: Path) -> None:
@@ -202,12 +215,27 @@ def test_what_was_set_aside_does_not_fill_the_medium(tmp_path: Path) -> None:
 
 
 # ------------------------------------------------------------------------------ deadlines
+class SlowCheck(sqlite3.Connection):
+    """A connection whose quick_check never ends by itself."""
+
+    def execute(self, sql: str, values: Any = (), /) -> sqlite3.Cursor:  # noqa: ANN401
+        if sql.startswith("PRAGMA quick_check"):
+            sql = (
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT 1 FROM n) SELECT max(i) FROM n"
+            )
+        return super().execute(sql, values)
+
+
+def slow_check(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, factory=SlowCheck)
+
+
 def test_a_check_that_takes_too_long_is_given_up_and_the_store_opens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(tmp_path)
-    monkeypatch.setattr(opening, "CHECK_S", 0.0)
-    recovery, found = start(tmp_path)
+    monkeypatch.setattr(opening, "CHECK_S", 0.01)
+    recovery, found = start(tmp_path, connect=slow_check)
     assert recovery.quarantined == ""
     assert len(found) == BUNDLES
 

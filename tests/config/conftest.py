@@ -18,7 +18,7 @@ FindingsIn = Callable[..., list[Finding]]
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What stands in /etc/ugw on a gateway."""
+    """Return a folder with what stands in /etc/ugw on a gateway."""
     folder = tmp_path_factory.mktemp("ugw")
     authority = trustme.CA()
     identity = authority.issue_cert("gw-kiel-0042")
@@ -36,7 +36,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def example(site: Path) -> str:
-    """The example, with its files in the test's folder."""
+    """Return the example, with its files in the test's folder."""
     return EXAMPLE.read_text().replace("/etc/ugw", str(site))
 
 

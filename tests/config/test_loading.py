@@ -25,7 +25,7 @@ FAULTY = [
     ("hpptp: {}", "4:1", "hpptp", "unknown key 'hpptp', did you mean 'http'?"),
     ("store: {pth: /x}", "4:9", "store.pth", "did you mean 'path'?"),
     # Candidates come from the very level: `devices` is known above, not here.
-    ("store: {devices: 1}", "4:9", "store.devices", "known here: path, max_size"),
+    ("store: {devices: 1}", "4:9", "store.devices", "known here: max_size, path"),
     ("store: {max_size: 1GB, max_size: 2GB}", "4:24", "store.max_size", "first in line 4"),
     ("store: [1]", "4:1", "store", "a mapping (key: value) is needed, not a list"),
     ("devices: {}", "4:1", "devices", "a list is needed, not keys and values"),
@@ -96,15 +96,17 @@ FAULTY = [
         "C0:FF:EE:00:00:01 is listed twice, first as item 1",
     ),
     (
-        "devices:\n  - {address: 'C0:FF:EE:00:00:01', id: a}\n"
-        "  - {address: 'C0:FF:EE:00:00:02', id: a}",
-        "6:41",
+        """devices:
+  - {address: 'C0:FF:EE:00:00:01', id: a}
+  - {address: 'C0:FF:EE:00:00:02', id: a}""",
+        "6:40",
         "devices[1].id",
         "a is listed twice, first as item 1",
     ),
     (
-        "devices:\n  - {address: 'lora:1', driver: cayenne-lpp}\n"
-        "  - {address: 'lora:2', driver: cayenne-lpp, id: gw-1-lora-1}",
+        """devices:
+  - {address: 'lora:1', driver: cayenne-lpp}
+  - {address: 'lora:2', driver: cayenne-lpp, id: gw-1-lora-1}""",
         "6:50",
         "devices[1].id",
         "the same topic, gw-1-lora-1, as item 1",
@@ -145,7 +147,8 @@ HEADS = [
 def test_a_fault_in_what_every_gateway_has_is_reported_where_it_was_written(
     findings_in: FindingsIn, line: str, place: str, path: str, words: str
 ) -> None:
-    rest = [each for each in GOOD.splitlines() if each.split(":")[0] != line.split(":")[0]]
+    key = line.partition(":")[0]
+    rest = [each for each in GOOD.splitlines() if not each.startswith(f"{key}:")]
     findings = findings_in("\n".join([rest[0], line, *rest[1:]]))
 
     found = [(f"{each.line}:{each.column}", each.path, each.message) for each in findings]

@@ -100,6 +100,22 @@ def test_the_end_of_an_overlong_line_is_no_reply() -> None:
         assert modem.counters["overlong_lines"] == (size + len("+OK\r\n") > 64), size
 
 
+@pytest.mark.parametrize("size", range(140))
+def test_a_packet_is_found_behind_noise_of_any_length_and_every_byte_is_counted(size: int) -> None:
+    modem = Modem()
+    assert modem.feed(b"~" * size + PACKET + b"~" * size + b"\r\n" * (size > 0)) == [HEARD]
+    assert modem.counters["garbage_bytes"] == 2 * size + 2 * (size > 0)
+
+
+def test_after_a_silence_a_line_begins_anew() -> None:
+    modem = asked()
+    modem.feed(b"~" * 100)
+    modem.idle()
+    modem.feed(b"+OK\r\n")
+    assert answer(modem) == ""
+    assert modem.counters["garbage_bytes"] == 100
+
+
 # ----------------------------------------------------------------------------------------- answers
 def test_a_packet_may_come_between_a_command_and_its_reply() -> None:
     modem = asked()

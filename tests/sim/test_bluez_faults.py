@@ -58,7 +58,7 @@ def test_an_active_scanner_falls_silent_and_a_new_one_works(in_world: InWorld, v
         await until(lambda: len(heard) == 1)
 
         await strike(world, verb)
-        assert not any([world.advertise(bthome(number)) for number in UNHEARD])
+        assert [number for number in UNHEARD if world.advertise(bthome(number))] == []
         with pytest.raises((BleakError, OSError)):
             await scanner.stop()
 
@@ -81,7 +81,7 @@ def test_a_passive_scanner_falls_silent_and_a_new_one_works(in_world: InWorld, v
         await until(lambda: monitored(world))
 
         await strike(world, verb)
-        assert not any([world.advertise(bthome(number)) for number in UNHEARD])
+        assert [number for number in UNHEARD if world.advertise(bthome(number))] == []
         with pytest.raises(BleakError, match="DoesNotExist"):
             await scanner.stop()
 

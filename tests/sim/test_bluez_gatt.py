@@ -3,8 +3,10 @@
 import asyncio
 
 import pytest
-from bleak import BleakClient, BleakScanner, BLEDevice
+from bleak import BleakClient, BleakScanner
 from bleak.backends.characteristic import BleakGATTCharacteristic
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakDBusError, BleakError
 
 from gateway.sim import bluez_names as names
@@ -19,9 +21,7 @@ SECRET = uuid_text(0x2A70)
 
 
 def thermometer(**options: object) -> Peripheral:
-    temperature = Characteristic(
-        uuid=TEMPERATURE, flags=("read", "notify"), value=b"\x01\x02"
-    )
+    temperature = Characteristic(uuid=TEMPERATURE, flags=("read", "notify"), value=b"\x01\x02")
     setting = Characteristic(uuid=SETTING, flags=("write", "write-without-response"))
     secret = Characteristic(uuid=SECRET, flags=("indicate",))
     service = Service(uuid=SENSING, characteristics=(temperature, setting, secret))
@@ -30,16 +30,19 @@ def thermometer(**options: object) -> Peripheral:
 
 async def found(world: World) -> BLEDevice:
     """Let bleak find the device by its advertisement."""
-    seen: asyncio.Future[BLEDevice] = asyncio.get_running_loop().create_future()
-    async with BleakScanner(lambda device, _: seen.done() or seen.set_result(device)):
+    seen: list[BLEDevice] = []
+
+    def note(device: BLEDevice, _: AdvertisementData) -> None:
+        seen.append(device)
+
+    async with BleakScanner(note):
         world.advertise(Advertisement(address=ADDRESS))
-        return await seen
+        await until(lambda: bool(seen))
+    return seen[0]
 
 
 def value_of(peripheral: Peripheral, uuid: str) -> bytes:
-    return next(
-        one.value for one in peripheral.services[0].characteristics if one.uuid == uuid
-    )
+    return next(one.value for one in peripheral.services[0].characteristics if one.uuid == uuid)
 
 
 def test_a_value_is_read_and_another_written(in_world: InWorld) -> None:

@@ -2,22 +2,27 @@
 
 import os
 import termios
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 import serial
 
 from gateway.errors import SimulatorError
 from gateway.sim.uart import Uart
-from tests.sim.worlds import InWorld, World, until
+from gateway.sim.world import World
+from tests.sim.worlds import InWorld, until
 
 READ_LIMIT_S = 5.0
 
 
 @pytest.fixture
-def link(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path / "by-id" / "usb-lora"
+def link(tmp_path: Path) -> Path:
+    return tmp_path / "by-id" / "usb-lora"
+
+
+def gone(link: Path) -> bool:
+    return not link.is_symlink()
 
 
 def opened(uart: Uart, **options: object) -> serial.Serial:
@@ -33,7 +38,7 @@ class Plugged:
         self.uart.on_data = self.written.extend
         self.uart.plug()
 
-    def __enter__(self) -> "Plugged":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -75,7 +80,7 @@ def test_unplugged_the_port_ends_and_its_name_is_gone(in_world: InWorld, link: P
     async def body(_: World) -> None:
         with Plugged(link) as plugged, opened(plugged.uart) as port:
             plugged.uart.unplug()
-            assert not os.path.lexists(link)
+            assert gone(link)
             with pytest.raises(serial.SerialException):
                 port.read(1)
             with pytest.raises(serial.SerialException, match="No such file"):
@@ -83,7 +88,7 @@ def test_unplugged_the_port_ends_and_its_name_is_gone(in_world: InWorld, link: P
             assert not plugged.uart.write(b"lost")
             assert plugged.uart.dropped_bytes == 4
             with pytest.raises(SimulatorError, match="not plugged in"):
-                _ = plugged.uart.speed
+                assert plugged.uart.speed
 
     in_world(body)
 
@@ -91,11 +96,11 @@ def test_unplugged_the_port_ends_and_its_name_is_gone(in_world: InWorld, link: P
 def test_plugged_in_again_the_name_leads_to_another_tty(in_world: InWorld, link: Path) -> None:
     async def body(_: World) -> None:
         with Plugged(link) as plugged:
-            for _ in range(3):
+            for _replug in range(3):
                 before = plugged.uart.tty
                 plugged.uart.replug()
                 assert plugged.uart.tty != before
-                assert os.path.realpath(link) == plugged.uart.tty
+                assert os.readlink(link) == plugged.uart.tty  # noqa: PTH115 - as a program sees it
                 with opened(plugged.uart) as port:
                     plugged.uart.write(b"back\n")
                     assert port.read(5) == b"back\n"
@@ -108,7 +113,7 @@ def test_what_nobody_reads_is_dropped_and_counted_and_never_waited_for(
 ) -> None:
     async def body(_: World) -> None:
         with Plugged(link) as plugged, opened(plugged.uart):
-            taken = [plugged.uart.write(b"x" * 512) for _ in range(1000)]
+            taken = [plugged.uart.write(b"x" * 512) for _line in range(1000)]
             assert taken[0]
             assert not taken[-1]
             uart = plugged.uart

@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TypedDict, Unpack
 
 import pytest
-from bleak import AdvertisementData, BleakScanner, BLEDevice
+from bleak import BleakScanner
 from bleak.args.bluez import BlueZScannerArgs, OrPattern
+from bleak.assigned_numbers import AdvertisementDataType
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
 
+from gateway.sim.bluez import BluezOptions
 from gateway.sim.bluez_air import Advertisement, uuid_text
 from gateway.sim.world import World
 
@@ -15,9 +19,18 @@ HANG_GUARD_S = 30.0
 ADDRESS = "C0:FF:EE:00:00:01"
 OTHER = "C0:FF:EE:00:00:02"
 BTHOME = uuid_text(0xFCD2)
-PATTERNS = [OrPattern(0, 0x16, b"\xd2\xfc")]
+PATTERN = OrPattern(0, AdvertisementDataType.SERVICE_DATA_UUID16, b"\xd2\xfc")
 
 Body = Callable[[World], Awaitable[None]]
+
+
+class Options(TypedDict, total=False):
+    """What a world can be made with."""
+
+    adapters: tuple[str, ...]
+    modems: tuple[str, ...]
+    bluez: BluezOptions
+    seed: int
 
 
 class InWorld:
@@ -26,11 +39,11 @@ class InWorld:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
 
-    def __call__(self, body: Body, **options: Any) -> None:
+    def __call__(self, body: Body, **options: Unpack[Options]) -> None:
         """Start a world with these options, run the body, stop the world."""
         asyncio.run(self._live(body, options))
 
-    async def _live(self, body: Body, options: dict[str, Any]) -> None:
+    async def _live(self, body: Body, options: Options) -> None:
         async with asyncio.timeout(HANG_GUARD_S):
             async with World(**options) as world:
                 for name, value in world.environment().items():
@@ -42,7 +55,7 @@ class InWorld:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Return once it holds; the world's guard ends a hopeless wait."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - what is waited for is somebody else's
         await asyncio.sleep(0.002)
 
 
@@ -78,7 +91,7 @@ def active(heard: Heard, *, duplicates: bool = True, adapter: str = "hci0") -> B
 
 def passive(heard: Heard) -> BleakScanner:
     """Make a passive scanner for BTHome service data."""
-    return BleakScanner(heard, scanning_mode="passive", bluez={"or_patterns": PATTERNS})
+    return BleakScanner(heard, scanning_mode="passive", bluez={"or_patterns": [PATTERN]})
 
 
 def bthome(number: int, address: str = ADDRESS, rssi_dbm: int = -60) -> Advertisement:

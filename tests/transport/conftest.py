@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.clock import Clock, SystemClock
 from gateway.sim.bluez import BluezOptions
 from gateway.sim.serial_modem import SerialModem
 from gateway.sim.world import World
@@ -19,20 +20,25 @@ def at_ble(monkeypatch: pytest.MonkeyPatch) -> AtBle:
     async def visit(
         scenario: Callable[[BlePlace], Awaitable[None]],
         settings: BleSettings,
-        bluez: BluezOptions | None,
+        world: World,
+        clock: Clock,
     ) -> None:
-        async with World(bluez=bluez) as world:
+        async with world:
             for name, value in world.environment().items():
                 monkeypatch.setenv(name, value)
-            place = BlePlace(world, settings)
+            place = BlePlace(world, settings, clock)
             await stay(place, scenario(place))
 
     def run(
         scenario: Callable[[BlePlace], Awaitable[None]],
         settings: BleSettings,
+        *,
         bluez: BluezOptions | None = None,
+        adapters: tuple[str, ...] = ("hci0",),
+        clock: Clock | None = None,
     ) -> None:
-        strict_run(visit(scenario, settings, bluez))
+        world = World(bluez=bluez, adapters=adapters)
+        strict_run(visit(scenario, settings, world, clock or SystemClock()))
 
     return run
 
@@ -48,6 +54,7 @@ def at_serial(port: Path) -> AtSerial:
     async def visit(
         scenario: Callable[[SerialPlace], Awaitable[None]],
         settings: SerialSettings,
+        clock: Clock,
         *,
         plugged: bool,
     ) -> None:
@@ -55,7 +62,7 @@ def at_serial(port: Path) -> AtSerial:
         if plugged:
             hardware.plug()
         try:
-            place = SerialPlace(hardware, settings)
+            place = SerialPlace(hardware, settings, clock)
             await stay(place, scenario(place))
         finally:
             hardware.unplug()
@@ -65,8 +72,9 @@ def at_serial(port: Path) -> AtSerial:
         settings: SerialSettings | None = None,
         *,
         plugged: bool = True,
+        clock: Clock | None = None,
     ) -> None:
         given = settings or SerialSettings(device=str(port))
-        strict_run(visit(scenario, given, plugged=plugged))
+        strict_run(visit(scenario, given, clock or SystemClock(), plugged=plugged))
 
     return run

@@ -5,13 +5,16 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import pytest
+from dbus_fast import Message, Variant
+from dbus_fast.aio.message_bus import MessageBus
 
 from drivers.modem.reyax_rylr998 import Modem
-from gateway.clock import SystemClock
+from gateway.clock import Clock, SystemClock
 from gateway.health import Health, TransportHealth
 from gateway.model import Frame, Transport, TransportState
 from gateway.sim.bluez import BluezOptions
 from gateway.sim.bluez_air import Advertisement, uuid_text
+from gateway.sim.bluez_names import PROPERTIES, SERVICE
 from gateway.sim.sensors import LoraPacket
 from gateway.sim.serial_modem import SerialModem
 from gateway.sim.world import World
@@ -48,10 +51,28 @@ async def until(condition: Callable[[], object], what: Callable[[], object] = st
     """Wait for a condition, or fail with what was to be seen instead."""
     try:
         async with asyncio.timeout(LIMIT_S):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - what is waited for has no event to offer
                 await asyncio.sleep(0.002)
     except TimeoutError:
         pytest.fail(f"never came: {what()}")
+
+
+class HandClock(SystemClock):
+    """A clock whose boot time stands still until it is put forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_ns = super().boot_ns()
+        self.asked = 0
+
+    def boot_ns(self) -> int:
+        """CLOCK_BOOTTIME in nanoseconds, as far as it was put."""
+        self.asked += 1
+        return self.now_ns
+
+    def forward(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now_ns += int(seconds * 1_000_000_000)
 
 
 class Place:
@@ -121,14 +142,16 @@ async def stay(place: Place, scenario: Awaitable[None]) -> None:
         async with asyncio.timeout(LIMIT_S):
             ended = (await asyncio.gather(running, return_exceptions=True))[0]
     assert isinstance(ended, asyncio.CancelledError), ended
+    left = {task.get_name() for task in asyncio.all_tasks()}
+    assert not [name for name in left if place.transport.name in name]
 
 
 # ---------------------------------------------------------------------------------- Bluetooth
 class BlePlace(Place):
     """A simulated BlueZ, a transport on hci0, one listed sensor in range."""
 
-    def __init__(self, world: World, settings: BleSettings) -> None:
-        health, intake = Health(SystemClock()), Listed(SENSOR)
+    def __init__(self, world: World, settings: BleSettings, clock: Clock) -> None:
+        health, intake = Health(clock), Listed(SENSOR)
         super().__init__(health, intake, BleTransport(settings, intake, health))
         self.world = world
 
@@ -140,6 +163,21 @@ class BlePlace(Place):
         """Have any device advertise."""
         services = {uuid_text(BTHOME): b"\x40" + self.number()}
         self.world.advertise(Advertisement(address=address, services=services))
+
+    async def set_flag(self, path: str, interface: str, name: str, *, value: bool) -> None:
+        """Change a property in BlueZ, as its owner or another program does."""
+        bus = await MessageBus(bus_address=self.world.bus.address).connect()
+        call = Message(
+            destination=SERVICE,
+            path=path,
+            interface=PROPERTIES,
+            member="Set",
+            signature="ssv",
+            body=[interface, name, Variant("b", value)],
+        )
+        await bus.call(call)
+        bus.disconnect()
+        await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
 
     def calls(self, member: str) -> int:
         """How often BlueZ was called so."""
@@ -153,7 +191,10 @@ class AtBle(Protocol):
         self,
         scenario: Callable[[BlePlace], Awaitable[None]],
         settings: BleSettings,
+        *,
         bluez: BluezOptions | None = None,
+        adapters: tuple[str, ...] = ("hci0",),
+        clock: Clock | None = None,
     ) -> None:
         """Return when it has ended and nothing is left of it."""
 
@@ -162,8 +203,8 @@ class AtBle(Protocol):
 class SerialPlace(Place):
     """A simulated modem on a port, a transport on its stable path, one listed node in range."""
 
-    def __init__(self, hardware: SerialModem, settings: SerialSettings) -> None:
-        health, intake = Health(SystemClock()), Listed(NODE)
+    def __init__(self, hardware: SerialModem, settings: SerialSettings, clock: Clock) -> None:
+        health, intake = Health(clock), Listed(NODE)
         transport = SerialTransport(settings, Modem(), intake, health)
         super().__init__(health, intake, transport)
         self.hardware = hardware
@@ -188,5 +229,6 @@ class AtSerial(Protocol):
         settings: SerialSettings | None = None,
         *,
         plugged: bool = True,
+        clock: Clock | None = None,
     ) -> None:
         """Return when it has ended and nothing is left of it."""

@@ -5,7 +5,7 @@ import os
 import stat
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -19,10 +19,11 @@ from gateway.health import Health
 from gateway.model import TransportState
 from gateway.transport.serial import SerialSettings, SerialTransport
 from gateway.transport.serial.port import LineErrors, line_errors
-from tests.transport.places import AtSerial, Listed, SerialPlace
+from tests.transport.places import AtSerial, HandClock, Listed, SerialPlace, until
 
 UP, DOWN, DEAF = TransportState.UP, TransportState.DOWN, TransportState.DEAF
 NOBODY = 65534
+PASSWORD = "FABC0002"  # noqa: S105 - of a simulated modem
 
 
 def _impatient(port: Path) -> SerialSettings:
@@ -162,13 +163,7 @@ def _without_rights(path: Path) -> Iterator[None]:
         path.chmod(mode)
 
 
-def test_a_port_without_permission_is_said_to_be_with_the_remedy(
-    at_serial: AtSerial, port: Path
-) -> None:
-    for directory in list(port.parents)[:5]:
-        if directory.exists() and os.geteuid() == 0 and directory.stat().st_uid == 0:
-            directory.chmod(directory.stat().st_mode | stat.S_IXOTH)
-
+def test_a_port_without_permission_is_said_to_be_with_the_remedy(at_serial: AtSerial) -> None:
     async def scenario(place: SerialPlace) -> None:
         await place.is_(DOWN, "not there")
         place.hardware.plug()
@@ -179,7 +174,7 @@ def test_a_port_without_permission_is_said_to_be_with_the_remedy(
     at_serial(scenario, plugged=False)
 
 
-def test_at_the_end_the_port_is_free(at_serial: AtSerial, port: Path) -> None:
+def test_at_the_end_the_port_is_free(at_serial: AtSerial) -> None:
     opened: list[int] = []
 
     async def scenario(place: SerialPlace) -> None:
@@ -197,15 +192,12 @@ def test_at_the_end_the_port_is_free(at_serial: AtSerial, port: Path) -> None:
 
 
 def _openings(tty: str) -> int:
-    links = [Path("/proc/self/fd") / name for name in os.listdir("/proc/self/fd")]
-    return sum(os.path.lexists(link) and str(_target(link)) == tty for link in links)
-
-
-def _target(link: Path) -> Path:
-    try:
-        return link.readlink()
-    except FileNotFoundError:  # the listing's own
-        return link
+    """How often this process has a tty open."""
+    targets: list[str] = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the listing's own
+            targets.append(str(descriptor.readlink()))
+    return targets.count(tty)
 
 
 # ---------------------------------------------------------------------------------- what it says
@@ -236,6 +228,24 @@ def test_a_packet_that_stops_halfway_is_given_up_and_the_next_one_heard(
     at_serial(scenario)
 
 
+def test_a_packet_that_is_still_arriving_is_waited_for(at_serial: AtSerial) -> None:
+    clock = HandClock()
+
+    async def scenario(place: SerialPlace) -> None:
+        await place.is_(UP)
+        clock.forward(30)  # since the last sign of life, none since the last byte
+        place.uart.write(b"+RCV=17,4,00")
+        received = place.counters["received_bytes"]
+        await place.counts("received_bytes", received + 12)
+        asked = clock.asked
+        await until(lambda: clock.asked > asked)  # it has looked after the modem
+        place.uart.write(b"99,-97,-3\r\n")
+        await place.counts("frames")
+        assert place.intake.frames[-1].payload == b"0099"
+
+    at_serial(scenario, clock=clock)
+
+
 def test_errors_that_the_modem_reports_unasked_are_counted(at_serial: AtSerial) -> None:
     async def scenario(place: SerialPlace) -> None:
         place.hardware.model.spurious_errors = 1
@@ -263,24 +273,20 @@ def test_a_modem_that_restarted_is_set_up_again(at_serial: AtSerial, port: Path)
     async def scenario(place: SerialPlace) -> None:
         model = place.hardware.model
         await place.is_(UP)
-        assert model.password == "FABC0002"
-        place.uart.write(model.boot())
-        await asyncio.wait_for(_set(model), 20)
+        assert model.password == PASSWORD
+        place.uart.write(model.boot())  # which forgets it
+        await until(lambda: model.password == PASSWORD)
         await place.hears()
         assert place.counters["opened"] == 1
 
-    async def _set(model: object) -> None:
-        while getattr(model, "password", "") != "FABC0002":
-            await asyncio.sleep(0.01)
-
-    at_serial(scenario, SerialSettings(device=str(port), modem={"password": "FABC0002"}))
+    at_serial(scenario, SerialSettings(device=str(port), modem={"password": PASSWORD}))
 
 
 def test_a_setting_that_the_modem_refuses_is_said_and_packets_are_heard_all_the_same(
     at_serial: AtSerial, port: Path
 ) -> None:
     async def scenario(place: SerialPlace) -> None:
-        place.hardware.model.settings.pop("CRFOP")  # a model without it answers unknown command
+        place.uart.on_data = lambda data: _refuse(place, b"AT+CRFOP", data)
         place.hardware.plug()
         await place.is_(DOWN, "the modem refused AT+CRFOP")
         await place.hears()
@@ -326,7 +332,7 @@ def test_a_modem_that_gives_no_sign_of_life_is_deaf_and_opened_anew_until_it_doe
 def test_a_modem_that_only_makes_noise_is_deaf_too(at_serial: AtSerial, port: Path) -> None:
     async def scenario(place: SerialPlace) -> None:
         await place.is_(UP)
-        place.uart.on_data = lambda data: place.uart.write(b"\xff\n") and None
+        place.uart.on_data = lambda _: _make_noise(place)
         await place.is_(DEAF, "the modem does not answer")
 
     at_serial(scenario, _impatient(port))
@@ -336,12 +342,20 @@ def test_a_modem_that_hears_but_takes_no_commands_is_listened_to_while_it_is_tri
     at_serial: AtSerial, port: Path
 ) -> None:
     async def scenario(place: SerialPlace) -> None:
-        place.uart.on_data = lambda data: None
+        place.uart.on_data = lambda _: None
         await place.is_(DEAF)
         await place.hears()
         await place.is_(UP, "the modem did not answer")
 
     at_serial(scenario, _impatient(port))
+
+
+def _refuse(place: SerialPlace, command: bytes, data: bytes) -> None:
+    place.uart.write(b"+ERR=4\r\n" if data.startswith(command) else b"+OK\r\n")
+
+
+def _make_noise(place: SerialPlace) -> None:
+    place.uart.write(b"\xff\n")
 
 
 # ------------------------------------------------------------------------------ kernel counters
@@ -354,6 +368,6 @@ def test_a_port_without_kernel_counters_shows_none(at_serial: AtSerial, port: Pa
 
 
 def test_what_the_kernel_lost_is_read_from_its_counters() -> None:
-    names = dict(frame=1, overrun=20, parity=300, brk=4_000, buf_overrun=50_000)
+    names = {"frame": 1, "overrun": 20, "parity": 300, "brk": 4_000, "buf_overrun": 50_000}
     raw = struct.pack("20i", 9, 9, 9, 9, 9, 9, *names.values(), *[9] * 9)
     assert line_errors(raw) == LineErrors(overruns=50_020, damaged=301)

@@ -55,8 +55,9 @@ class Scanner:
     """bleak's scanner on one adapter; one scan at a time."""
 
     def __init__(self, adapter: str, source: str, intake: Intake, clock: Clock) -> None:
-        # bleak's debug log spells out every device on the air, which a root at DEBUG would let it.
-        logging.getLogger("bleak").setLevel(logging.INFO)
+        # bleak's debug log spells out every device on the air, and a root logger at DEBUG lets it.
+        # What it warns of are the faults that the supervisor reports, in other words.
+        logging.getLogger("bleak").setLevel(logging.ERROR)
         self.heard = 0  # advertisements, listed or not
         self._adapter = adapter
         self._source = source

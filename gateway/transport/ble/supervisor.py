@@ -97,9 +97,10 @@ class BleTransport:
                 await self._until_upset(_LOOK_AGAIN_S)
                 await self._watcher.refresh()
                 continue
-            heard = self._scanner.heard
+            before = (self._scanner.heard, self._silences)
             await self._scan()
-            attempt = 0 if self._scanner.heard > heard else attempt + 1
+            # A scan that heard, or lasted a whole silence, is followed by the next without delay.
+            attempt = 0 if (self._scanner.heard, self._silences) != before else attempt + 1
             delay_s = backoff.delay_s(
                 attempt, self._chance(), first_s=_FIRST_RETRY_S, most_s=_MOST_RETRY_S
             )
@@ -107,7 +108,7 @@ class BleTransport:
 
     async def _scan(self) -> None:
         """Scan once, from start to whatever ends it."""
-        upsets = self._watcher.upsets
+        upsets, heard = self._watcher.upsets, self._scanner.heard
         try:
             remark = await self._start()
         except ScanError as error:
@@ -119,7 +120,7 @@ class BleTransport:
         try:
             # After this the picture is younger than the scan: our own start is in it.
             await self._watcher.refresh()
-            await self._listen(upsets, remark)
+            await self._listen(upsets, heard, remark)
         finally:
             await self._stop()
 
@@ -167,14 +168,14 @@ class BleTransport:
             return f"active scan: the passive one was refused: {error}"
         return ""
 
-    async def _listen(self, upsets: int, remark: str) -> None:
+    async def _listen(self, upsets: int, heard: int, remark: str) -> None:
         """Return when the scan has to be ended, having reported why."""
         if not self._silences:
             self._report(TransportState.UP, remark)
-        heard, since_ns = self._scanner.heard, self._boot_ns()
+        since_ns = self._boot_ns()
         while True:
             self._watcher.changed.clear()
-            if trouble := self._trouble(upsets):
+            if trouble := await self._trouble(upsets):
                 self._report(TransportState.DOWN, trouble)
                 return
             if self._scanner.heard != heard:
@@ -188,11 +189,14 @@ class BleTransport:
                 return
             await set_within(self._watcher.changed, min(_TICK_S, self._settings.stall_after_s / 4))
 
-    def _trouble(self, upsets: int) -> str:
+    async def _trouble(self, upsets: int) -> str:
         """Return what has ended the scan, "" while nothing has."""
+        upset = self._watcher.upsets != upsets
+        if upset:
+            await self._watcher.refresh()
         if cause := self._obstacle():
             return cause
-        if self._watcher.upsets != upsets:
+        if upset:
             return f"bluetoothd or adapter {self._settings.adapter} was restarted"
         if not self._scanner.connected:
             return "the scan's connection to D-Bus was lost"
@@ -231,13 +235,13 @@ class BleTransport:
     async def _until_upset(self, limit_s: float) -> None:
         """Wait, or until BlueZ comes or goes; what our own start and stop do does not count."""
         before = (self._watcher.upsets, self._obstacle())
-        deadline_ns = self._boot_ns() + int(limit_s * _SECOND_NS)
-        while (self._watcher.upsets, self._obstacle()) == before:
-            left_ns = deadline_ns - self._boot_ns()
-            if left_ns <= 0:
-                return
-            self._watcher.changed.clear()
-            await set_within(self._watcher.changed, left_ns / _SECOND_NS)
+        try:
+            async with asyncio.timeout(limit_s):
+                while (self._watcher.upsets, self._obstacle()) == before:
+                    self._watcher.changed.clear()
+                    await self._watcher.changed.wait()
+        except TimeoutError:
+            return
 
     def _report(self, state: TransportState, cause: str) -> None:
         report(self._health, self.name, state, cause)

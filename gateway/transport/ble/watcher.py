@@ -44,6 +44,7 @@ class Watcher:
         self.adapter = Adapter()
         self.upsets = 0
         self.changed = asyncio.Event()
+        self._name = f"ble:{adapter} bus"
         self._at = (_BLUEZ, f"/org/bluez/{adapter}")
         self._chance = chance
         self._bus: SystemBus | None = None
@@ -96,7 +97,7 @@ class Watcher:
         except BusLostError:
             return
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._serve(bus), name=f"bus of {self._at[1]}")
+            group.create_task(self._serve(bus), name=self._name)
             try:
                 await bus.subscribe(self._rules())
                 self._bus = bus

@@ -12,7 +12,6 @@ import os
 import struct
 import termios
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 import serial
@@ -128,8 +127,6 @@ def line_errors(raw: bytes) -> LineErrors:
 
 def _open(path: str, baud: int) -> serial.Serial:
     """Open in a thread. With VMIN 1, reading nothing means the end; pyserial leaves it 0."""
-    if not Path(path).exists():
-        raise PortError(_cause(path, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))))
     try:
         device = serial.Serial(path, baud, timeout=0, exclusive=True)
     except ValueError as error:

@@ -93,6 +93,7 @@ class SerialTransport:
         self._answered = asyncio.Event()
         self._attempt = 0  # openings in a row without a sign of life
         self._received_bytes = 0
+        self._received_at_ns = 0
         self._packets = 0
         self._signs = 0  # packets and answers: what only a modem in order sends
         self._sign_at_ns = 0
@@ -128,11 +129,13 @@ class SerialTransport:
         """Return when the port has to be opened anew, having reported why. Raises PortError."""
         tick_s = min(_TICK_S, self._settings.probe_after_s)
         alive = await self._set_up(port)
-        while alive and not await set_within(port.ended, tick_s):
+        while not port.ended.is_set():
+            signs = self._signs
+            # One that takes no command may still hear, its transmit line broken: read on.
+            await set_within(port.ended, tick_s if alive else self._delay_s())
+            if port.ended.is_set() or not (alive or self._signs > signs):
+                break
             alive = await self._look_after(port)
-        if not port.ended.is_set():
-            # A modem whose transmit line alone is broken still hears: read on while waiting.
-            await set_within(port.ended, self._delay_s())
         if port.ended.is_set():
             self._report(TransportState.DOWN, port.cause)
 
@@ -140,12 +143,13 @@ class SerialTransport:
         """Do what is due once a second; False when the modem is dead. Raises PortError."""
         self._count_line_errors(port)
         self._report_well()
-        silent_ns = self._boot_ns() - self._sign_at_ns
-        if silent_ns >= _TICK_S * _SECOND_NS:
+        now_ns = self._boot_ns()
+        if now_ns - self._received_at_ns >= _TICK_S * _SECOND_NS:
             self._hand_over(self._modem.idle())
+            self._copy_counters()
         if self._modem.restarted:
             return await self._set_up(port)
-        if silent_ns >= self._settings.probe_after_s * _SECOND_NS:
+        if now_ns - self._sign_at_ns >= self._settings.probe_after_s * _SECOND_NS:
             return await self._probe(port)
         return True
 
@@ -214,6 +218,7 @@ class SerialTransport:
         """Take what the port delivered: at most 4 kB a turn, so a flood leaves others theirs."""
         awaiting = self._modem.answer is None
         self._received_bytes += len(data)
+        self._received_at_ns = self._boot_ns()
         self._hand_over(self._modem.feed(data))
         self._copy_counters()
         if awaiting and self._modem.answer is not None:
