@@ -29,7 +29,7 @@ from gateway.config import Settings
 from gateway.delivery import Delivery
 from gateway.errors import BacklogError
 from gateway.health import Health
-from gateway.model import Recovery, Stream
+from gateway.model import Backlog, Recovery, Stream
 from gateway.pipeline import Pipeline, Sink
 from gateway.registry import Registry
 from gateway.report import Reporter
@@ -56,7 +56,7 @@ class Agent:
         settings: Settings,
         registry: Registry,
         *,
-        backlog: SqliteBacklog,
+        backlog: Backlog,
         streams: list[Stream],
         recovery: Recovery,
     ) -> None:

@@ -320,6 +320,10 @@ class Backlog(Protocol):
         """Commit replay counters alone (every 15 minutes at most)."""
         ...
 
+    async def reserve_sessions(self) -> int:
+        """Reserve the next block of session numbers; its first. A run owns one from its start."""
+        ...
+
     async def forget_previous(self) -> None:
         """Delete the records of earlier runs: their end has been published."""
         ...

@@ -8,7 +8,7 @@ from gateway.clock import ClockReading, ClockSource, ClockState
 from gateway.model import Lane, Link, Observation, ObservationClass, Outcome, Stream
 
 NS = 1_000_000_000
-EPOCH_NS = 1_795_315_200 * NS  # 2026-11-22T00:00:00Z
+EPOCH_NS = 1_795_305_600 * NS  # 2026-11-22T00:00:00Z
 
 
 class FakeClock:
