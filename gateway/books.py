@@ -13,7 +13,7 @@ import msgspec
 from gateway.health import Observations
 from gateway.model import Bundle, Kept
 
-LOSSES_REMEMBERED: Final = 32  # status tells that many (SCHEMA.md, dropped)
+LOSSES_REMEMBERED: Final = 32  # status tells that many (docs/reference/schema.md, dropped)
 
 
 class Loss(msgspec.Struct, frozen=True):

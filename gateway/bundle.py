@@ -1,8 +1,8 @@
 """Observations packed into bundles, and bundles rendered into messages.
 
 A bundle is packed once and rendered at each send, because what is known of the time may have
-improved in between (DESIGN.md, Time). Rendering never changes a result: two sends of one bundle
-differ in their time fields at most.
+improved in between (docs/explanation/time.md). Rendering never changes a result: two sends of one
+bundle differ in their time fields at most.
 """
 
 from typing import Final
@@ -117,7 +117,7 @@ class Renderer:
         self._clock = clock
 
     def render(self, bundle: Bundle) -> bytes:
-        """Return the canonical JSON of a bundle (SCHEMA.md, The bundle)."""
+        """Return the canonical JSON of a bundle (docs/reference/schema.md, The bundle)."""
         reading = self._clock.reading()
         head = wire.bundle_head(
             self._identity.org,

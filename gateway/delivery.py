@@ -32,7 +32,7 @@ SHUTDOWN_S: Final = 2.0  # to settle what is in flight at the end
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """The numbers of DESIGN.md, Delivery."""
+    """The numbers of docs/explanation/delivery.md."""
 
     pace_ns: int = 20_000_000
     live_max_age_ns: int = 60 * NS

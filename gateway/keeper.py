@@ -32,7 +32,7 @@ Errand = Callable[[], Awaitable[object]]  # a call of the backlog
 
 
 class KeepLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """The numbers of DESIGN.md, Delivery, that concern keeping."""
+    """The numbers of docs/explanation/delivery.md that concern keeping."""
 
     commit_after_ns: int = 700_000_000
     memory_bytes: int = 4_000_000
@@ -105,7 +105,7 @@ class Keeper:
     # ----------------------------------------------------------------------------------- questions
     @property
     def state(self) -> Literal["ok", "memory-only"]:
-        """`ok` or `memory-only` (SCHEMA.md, storeState)."""
+        """`ok` or `memory-only` (docs/reference/schema.md, storeState)."""
         return "memory-only" if self._failures else "ok"
 
     @property

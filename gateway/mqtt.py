@@ -218,8 +218,6 @@ class Connection:
         lost = Outcome(None, str(error))
         for done in (*self._outstanding.values(), *(held[-1] for held in self._held)):
             self._finish(done, lost)
-        self._outstanding.clear()
-        self._held.clear()
 
     # What paho calls, from the loop's readers, writers and timers.
     def _on_connect(

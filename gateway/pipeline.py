@@ -223,7 +223,7 @@ def _read(
 
 
 def judge(readings: Sequence[Reading], flags: tuple[str, ...]) -> tuple[Result, ...]:
-    """Give each reading its quality: marked when implausible, never dropped (SCHEMA.md)."""
+    """Give each reading its quality (docs/reference/schema.md): marked, never dropped."""
     try:
         return tuple([_judge(reading, flags) for reading in readings])
     except KeyError:  # what a foreign driver calls a property, and the vocabulary does not

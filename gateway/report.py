@@ -1,4 +1,4 @@
-"""What status tells, gathered from where it is known (SCHEMA.md, `status`)."""
+"""What status tells, gathered from where it is known (docs/reference/schema.md, The status)."""
 
 from collections.abc import Sequence
 

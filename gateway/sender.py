@@ -27,7 +27,7 @@ MOST_BACKOFF_S: Final = 60.0
 
 
 class SendLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """The numbers of DESIGN.md, Delivery, that concern sending."""
+    """The numbers of docs/explanation/delivery.md that concern sending."""
 
     window: int = 8
     ack_timeout_ns: int = 10 * NS
@@ -193,6 +193,6 @@ class Sender:
         now = self._clock.boot_ns()
         overdue = sum(parcel.deadline_ns <= now for parcel in self._in_flight.values())
         if overdue:
-            # Whatever TCP says, this connection is dead (DESIGN.md, Slow links).
+            # Whatever TCP says, this connection is dead (docs/explanation/delivery.md).
             self._uplink.drop(f"{overdue} of {self.in_flight} messages not acknowledged in time")
         self._arm(now)

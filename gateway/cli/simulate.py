@@ -19,7 +19,7 @@ from gateway.sim.play import Play
 from gateway.sim.scenario import Scenario, load_scenario
 from gateway.sim.world import World
 
-_AGENT_END_S = 5.0  # two for its last messages (DESIGN.md, Shutdown), and some for the disk
+_AGENT_END_S = 5.0  # two for its last messages (docs/explanation/delivery.md), some for the disk
 _NS_PER_S = 1e9
 
 

@@ -12,7 +12,7 @@ def read_regular(path: Path, limit_bytes: int, *, private: bool = False) -> byte
     """Read a file; `private`: refuse one that everybody on the machine can read."""
     try:
         # Somebody may have made a named pipe of it, and opening that would wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             _check(path, os.fstat(descriptor).st_mode, private=private)
             content = file.read(limit_bytes + 1)

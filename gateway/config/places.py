@@ -18,10 +18,8 @@ from gateway.config.findings import Finding, Path, path_text
 from gateway.config.secrets import LITERAL
 
 _ECHOES = ("default_factory_not_called",)  # of an error in what the default is made of
-_TAG_ERRORS = (
-    "union_tag_invalid",
-    "union_tag_not_found",
-)  # located at the item, meant for its tag
+# Located at the item, meant for its tag.
+_TAG_ERRORS = ("union_tag_invalid", "union_tag_not_found")
 
 
 class _Place(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ KEEP = "keep"  # still ours: it is sent again
 _FAILURE = 0x80  # reason codes from here on are failures (MQTT 5, 2.4)
 _NO_MATCHING_SUBSCRIBERS = 0x10  # MQTT 5, 3.4.2.1
 
-# Time qualities of SCHEMA.md
+# Time qualities of docs/reference/schema.md
 RECONSTRUCTED = "reconstructed"
 UNKNOWN = "unknown"
 

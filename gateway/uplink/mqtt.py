@@ -143,7 +143,7 @@ class MqttUplink:
             if self._leaving:
                 return
             self._log_down(error)
-            pass
+            attempt = 0 if self._steady else attempt
             wait_s = delay_s(attempt, self._chances.chance(), first_s=FIRST_S, most_s=MOST_S)
             await self._chances.sleep(wait_s)
             attempt += 1

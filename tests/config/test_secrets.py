@@ -147,6 +147,8 @@ LEAKS = [
     with_password(f"env:{SECRET}"),
     with_password(SECRET).replace("password", "pasword"),
     with_password(SECRET).replace("password", "broker_secret"),
+    with_password(SECRET).replace("password", "broker_login"),
+    with_password(f"x\n  kye: {SECRET}: y"),
     with_key(SECRET),
     with_key(SECRET).replace("key:", "kye:"),
     HEAD + f"mqtt: {{host: localhost, password: {SECRET}, prot: 1}}\n",

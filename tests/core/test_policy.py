@@ -1,4 +1,4 @@
-"""The decisions of delivery, as DESIGN.md's chapter on it states them."""
+"""The decisions of delivery, as docs/explanation/delivery.md states them."""
 
 import pytest
 from hypothesis import given

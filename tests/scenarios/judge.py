@@ -79,6 +79,7 @@ class Judge:
         self._results: dict[Key, Json] = {}
         self._sessions: dict[int, tuple[str, ...]] = {}  # -> streams of the run that spoke
         self._settled: dict[str, int] = {}
+        self._newest_live: dict[str, int] = {}
 
     def take(self, message: Message) -> list[Json]:
         """Judge a message; return the observations in it."""
@@ -114,11 +115,19 @@ class Judge:
         first = observations[0]["seq"]
         assert [one["seq"] for one in observations] == list(range(first, first + len(observations)))
         assert 0 <= first <= MOST_SEQ - len(observations)
+        if lane == "obs/live":
+            self._judge_order(body["stream"], observations[-1]["seq"])
         for one in observations:
             _judge_observation(one)
             self._note(body["stream"], one)
         self.arrivals.append(Arrival(lane, body["stream"], observations))
         return observations
+
+    def _judge_order(self, stream: str, last: int) -> None:
+        """Nothing new on the live lane is older than what was there: consumers take the last."""
+        if last not in self.numbers[stream]:
+            assert last > self._newest_live.get(stream, -1), "old data after new on the live lane"
+            self._newest_live[stream] = last
 
     def _note(self, stream: str, observation: Json) -> None:
         seq = observation["seq"]

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from itertools import count
 
 import pytest
 from bleak import BleakScanner
@@ -215,11 +216,21 @@ def test_a_client_that_leaves_the_bus_leaves_no_session_behind(in_world: InWorld
                 member="StartDiscovery",
             )
         )
-        assert world.advertise(bthome(1))
+        number = count()
+        assert world.advertise(bthome(next(number)))
         client.disconnect()
-        await until(lambda: not world.advertise(bthome(1)))
+        await until(lambda: not world.advertise(bthome(next(number))))
 
     in_world(body)
+
+
+async def offered_until_congested(world: World) -> int:
+    offered = 0
+    while not world.bluez.congested:
+        world.advertise(bthome(offered))
+        offered += 1
+        await asyncio.sleep(0)
+    return offered
 
 
 def test_while_the_bus_is_frozen_reports_are_dropped_and_counted(in_world: InWorld) -> None:
@@ -229,14 +240,12 @@ def test_while_the_bus_is_frozen_reports_are_dropped_and_counted(in_world: InWor
             pid = world.bus.pid
             assert pid is not None
             os.kill(pid, signal.SIGSTOP)
-            offered = 0
-            while not world.bluez.congested:
-                world.advertise(bthome(offered))
-                offered += 1
-                await asyncio.sleep(0)
-            assert not world.advertise(bthome(offered))
-            assert world.bluez.counters.overrun == 1
-            os.kill(pid, signal.SIGCONT)
+            try:
+                offered = await offered_until_congested(world)
+                assert not world.advertise(bthome(offered))
+                assert world.bluez.counters.overrun == 1
+            finally:
+                os.kill(pid, signal.SIGCONT)
             await world.bluez.drain()
             await until(lambda: len(heard) == offered)
             assert world.advertise(bthome(0))

@@ -159,6 +159,8 @@ def test_a_passive_scanner_hears_what_its_patterns_match_and_nothing_else(
         async with passive(heard):
             await until(lambda: monitored(world))
             assert not world.advertise(Advertisement(address=OTHER, manufacturer={1: b"x"}))
+            same_bytes = {0xFCD2: b"as manufacturer data"}
+            assert not world.advertise(Advertisement(address=OTHER, manufacturer=same_bytes))
             for number in range(20):
                 assert world.advertise(bthome(number))
             await until(lambda: len(heard) == 20)

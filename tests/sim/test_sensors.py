@@ -22,7 +22,7 @@ from gateway.sim.sensors import (
     SensorOptions,
     timeline,
 )
-from tests.sim.worlds import BTHOME
+from tests.sim.worlds import BTHOME, OTHER
 
 ADDRESS = "C0:FF:EE:00:00:01"
 KEY = bytes(range(16))
@@ -83,6 +83,12 @@ def test_the_same_seed_gives_the_same_bytes_and_another_gives_others(model: str)
     other = list(emissions(sensor(model, seed=8), 50))
     assert once == again
     assert once != other
+
+
+def test_two_sensors_of_one_seed_measure_differently() -> None:
+    first, second = (sensor("bthome-v2", address=address) for address in (ADDRESS, OTHER))
+    assert content(first.emit()) != content(second.emit())
+    assert first.gap_s() != second.gap_s()
 
 
 def test_a_sensor_sends_the_same_whoever_else_is_on_the_air() -> None:

@@ -70,6 +70,17 @@ def test_a_world_is_made_and_gone_at_once() -> None:
     assert min(asyncio.run(body()) for _ in range(3)) < 10 * PROMISED_S
 
 
+def test_the_bus_holds_none_of_our_pipes() -> None:
+    async def body() -> list[str]:
+        async with World() as world:
+            held = Path(f"/proc/{world.bus.pid}/fd")
+            return [str((held / number).readlink()) for number in "012"]
+
+    stdin, stdout, stderr = asyncio.run(body())
+    assert (stdin, stdout) == ("/dev/null", "/dev/null")
+    assert stderr.endswith("bus.err")
+
+
 def test_a_killed_simulator_takes_its_bus_with_it() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", ORPHAN_MAKER], stdout=subprocess.PIPE, text=True

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import pytest
@@ -29,7 +29,7 @@ class Site:
         self.clock = FakeClock()
         self.told: list[str] = []
         self.reports: list[StatusReport] = []
-        self.first_told = asyncio.Event()
+        self._told_more = asyncio.Event()
         self.waits: list[float] = []
         self._waiting: list[asyncio.Event] = []
         self._news = asyncio.Condition()
@@ -59,7 +59,13 @@ class Site:
 
     def _keep(self, report: StatusReport) -> None:
         self.reports.append(report)
-        self.first_told.set()
+        self._told_more.set()
+
+    async def has_told(self, reports: int) -> None:
+        """Return when the broker has acknowledged so many reports."""
+        while len(self.reports) < reports:
+            self._told_more.clear()
+            await self._told_more.wait()
 
     async def sleep(self, seconds: float) -> None:
         """Wait until the test lets time pass."""
@@ -82,7 +88,7 @@ class Site:
         self._waiting.clear()
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[asyncio.Task[None]]:
+    async def running(self) -> AsyncGenerator[asyncio.Task[None], None]:
         """Run the uplink meanwhile."""
         task = asyncio.create_task(self.uplink.run())
         yield task
@@ -176,6 +182,7 @@ def test_the_heart_beats_every_minute_and_whenever_it_is_asked_to(mosquitto: Sta
             await platform.until(spoke(*[(7, "online")] * 2))
             site.uplink.tell()
             await platform.until(spoke(*[(7, "online")] * 3))
+            await site.has_told(3)
         uptimes = [message.json()["uptimeMs"] for message in platform.messages]
         assert uptimes == [1_000_000, 1_060_000, 1_060_000]
         assert [report.boot_ns // 1_000_000 for report in site.reports] == uptimes
@@ -255,7 +262,7 @@ def test_an_orderly_stop_is_announced_and_the_will_stays_unsaid(mosquitto: Start
         async with Subscriber(broker.port) as platform:
             async with site.running() as running:
                 await platform.until(spoke((7, "online")))
-                await site.first_told.wait()
+                await site.has_told(1)
                 site.uplink.tell()  # in flight when the farewell is said
                 site.uplink.tell()  # and one more is due after it
                 await site.uplink.farewell()

@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +20,8 @@ INTRODUCTION = """\
 What programs read goes to standard output, what people read to standard error. Nothing asks
 questions. `NO_COLOR` switches colours off."""
 ON_EXIT = "How a command ends. These numbers do not change."
-PLAIN = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
+# All of the environment, so that the page does not depend on whose machine it is.
+PLAIN = {"COLUMNS": "100", "NO_COLOR": "1", "PYTHONUTF8": "1", "TERM": "dumb"}
 LIMIT_S = 60.0
 
 
@@ -55,10 +55,10 @@ def _help(words: tuple[str, ...]) -> str:
     """Return what the command says of itself, as a user sees it."""
     done = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-m", "gateway", *words, "--help"],
-        env=os.environ | PLAIN,
+        env=PLAIN,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=LIMIT_S,
         check=True,
     )

@@ -31,10 +31,8 @@ if TYPE_CHECKING:
 Scan = Literal["active", "passive"]
 Pattern = tuple[int, int, bytes]  # (AD type, first byte of its data, the bytes to find there)
 
-_NO_RSSI_DBM = (
-    -127
-)  # what bleak says when BlueZ shows no RSSI: nothing was received, a property changed
-_OURS = ("Paired", "Bonded", "Trusted", "Connected")  # a device somebody wants: never removed
+_NO_RSSI_DBM = -127  # bleak's word for none: nothing was received, some property changed
+_WANTED = ("Paired", "Bonded", "Trusted", "Connected")  # properties of what is never removed
 
 # What bleak raises when the bus or bluetoothd goes away under it.
 _LOST = (BleakError, DBusFastError, OSError, EOFError)
@@ -64,9 +62,7 @@ class Scanner:
         self._admits = intake.admits
         self._hear = intake.hear
         self._boot_ns = clock.boot_ns
-        self._listed: set[str] = (
-            set()
-        )  # addresses the intake admitted: as many as are configured, no more
+        self._listed: set[str] = set()  # addresses admitted: no more than are configured
         self._scanner: BleakScanner | None = None
         self._left: BleakScanner | None = None  # to be stopped on the next connection
         self._bus: MessageBus | None = None
@@ -182,13 +178,12 @@ class Scanner:
         if self._scanner is None:
             return []
         seen = self._scanner.discovered_devices_and_advertisement_data
-        return [
-            path
+        shown = [
+            data.platform_data
             for address, (_, data) in seen.items()
             if address not in self._listed
-            for path, properties in (data.platform_data,)
-            if not any(properties.get(mark) for mark in _OURS)
         ]
+        return [path for path, flags in shown if not any(flags.get(mark) for mark in _WANTED)]
 
 
 def _arguments(adapter: str, scan: Scan, patterns: Sequence[Pattern]) -> BlueZScannerArgs:

@@ -24,10 +24,8 @@ from gateway.transport.waiting import set_within
 
 _STOP_LIMIT_S = 1.0
 _TICK_S = 1.0  # how often silence and the number of listed devices are looked at
-_FORGET_EVERY_S = 10.0  # BlueZ that refuses to forget is not asked again sooner
-_LOOK_AGAIN_S = (
-    60.0  # an obstacle normally ends with a signal; this is for the signal that was lost
-)
+_FORGET_AGAIN_S = 10  # BlueZ that forgets nobody is not asked again sooner
+_LOOK_AGAIN_S = 60.0  # an obstacle ends with a signal; this is for one that was lost
 _FIRST_RETRY_S = 0.1
 _MOST_RETRY_S = 30.0
 _SECOND_NS = 1_000_000_000
@@ -40,9 +38,7 @@ class BleSettings(msgspec.Struct, frozen=True, kw_only=True):
     scan: Scan = "passive"
     patterns: tuple[Pattern, ...] = ()
     stall_after_s: float = 90.0  # silence after which a scan is taken for dead
-    stall_most_s: float = (
-        900.0  # where restarting brings nothing, the next silence is twice as long, up to this
-    )
+    stall_most_s: float = 900.0  # up to this the silence doubles where restarting brings nothing
     start_limit_s: float = 10.0
     most_listed: int = 5000  # devices BlueZ may list before strangers are removed
 
@@ -74,10 +70,8 @@ class BleTransport:
         self._scanner = Scanner(settings.adapter, self.name, intake, health.clock)
         self._active = False
         self._scans = 0
-        self._silences = (
-            0  # scans in a row that ended because nothing was heard, and nothing has been since
-        )
-        self._forgot_at_ns = 0
+        self._silences = 0  # scans in a row that were ended for their silence
+        self._forget_again_ns = 0
 
     async def run(self) -> None:
         """Hear for ever; cancel to end: the scan is then stopped within a second.
@@ -191,13 +185,12 @@ class BleTransport:
 
     async def _trouble(self, upsets: int) -> str:
         """Return what has ended the scan, "" while nothing has."""
-        upset = self._watcher.upsets != upsets
-        if upset:
-            await self._watcher.refresh()
         if cause := self._obstacle():
             return cause
-        if upset:
-            return f"bluetoothd or adapter {self._settings.adapter} was restarted"
+        if self._watcher.upsets != upsets:
+            await self._watcher.refresh()  # the signal came before the picture
+            restarted = f"bluetoothd or adapter {self._settings.adapter} was restarted"
+            return self._obstacle() or restarted
         if not self._scanner.connected:
             return "the scan's connection to D-Bus was lost"
         if self._active and not self._watcher.adapter.discovering:
@@ -219,14 +212,13 @@ class BleTransport:
 
     async def _forget_strangers(self) -> None:
         """Bound what BlueZ and bleak hold of unlisted devices: addresses change, objects stay."""
-        now_ns = self._boot_ns()
-        if self._scanner.listed_devices() <= self._settings.most_listed:
+        few = self._scanner.listed_devices() <= self._settings.most_listed
+        if few or self._boot_ns() < self._forget_again_ns:
             return
-        if now_ns - self._forgot_at_ns < _FORGET_EVERY_S * _SECOND_NS:
-            return
-        self._forgot_at_ns = now_ns
         removed = await self._watcher.remove(self._scanner.strangers())
         self._record.count("forgotten_devices", removed)
+        if not removed:
+            self._forget_again_ns = self._boot_ns() + _FORGET_AGAIN_S * _SECOND_NS
 
     def _obstacle(self) -> str:
         address = os.environ.get("DBUS_SYSTEM_BUS_ADDRESS", "/run/dbus/system_bus_socket")

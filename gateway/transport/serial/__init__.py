@@ -1,5 +1,5 @@
 """Packets from a modem on a serial port: the port (pyserial), and what keeps it open."""
 
-from gateway.transport.serial.supervisor import Modem, SerialSettings, SerialTransport
+from gateway.transport.serial.supervisor import SerialSettings, SerialTransport
 
-__all__ = ["Modem", "SerialSettings", "SerialTransport"]
+__all__ = ["SerialSettings", "SerialTransport"]

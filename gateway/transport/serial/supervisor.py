@@ -9,53 +9,22 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
-from typing import Protocol
 
 import msgspec
 
 from gateway.core import backoff
+from gateway.driver import Command, Modem, Packet
 from gateway.health import Health
 from gateway.model import Frame, Intake, TransportState
 from gateway.transport.report import report
 from gateway.transport.serial.port import LineErrors, Port, PortError
 from gateway.transport.waiting import set_within
 
-Command = tuple[bytes, str]  # what to write, the reply to expect
-Packet = tuple[str, bytes, int | None, float | None]  # address, payload, RSSI in dBm, SNR in dB
-
 _TICK_S = 1.0  # a packet that stopped halfway is given up after a silence of so long
 _TRIES = 3  # of a command: modems answer one with a stray error now and then
 _FIRST_RETRY_S = 0.1
 _MOST_RETRY_S = 5.0
 _SECOND_NS = 1_000_000_000
-
-
-class Modem(Protocol):
-    """A modem's driver: bytes in, packets and answers out, no port."""
-
-    answer: str | None  # None while a reply is awaited, "" after the expected one, else the reason
-    restarted: bool  # it has reported a start: its settings are in doubt
-    counters: dict[str, int]
-
-    def setup(self, settings: dict[str, int | str]) -> Sequence[Command]:
-        """Return the commands that make the modem what is wanted; ValueError: a bad setting."""
-        ...
-
-    def probe(self) -> Command:
-        """Return a command that changes nothing and that a modem in order always answers."""
-        ...
-
-    def ask(self, command: Command) -> bytes:
-        """Return the bytes to write for a command; from now on `answer` awaits its reply."""
-        ...
-
-    def feed(self, data: bytes) -> Sequence[Packet]:
-        """Take what the port delivered; return the packets now complete. It never raises."""
-        ...
-
-    def idle(self) -> Sequence[Packet]:
-        """Give up what stopped halfway, after a silence; return the packets behind it."""
-        ...
 
 
 class SerialSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,158 @@
+"""Agents to measure: one in this process with its radios left out, and the real command.
+
+The first is wired as gateway.app wires it; frames are injected where its transports would hand
+them over. The second is `ugw run` as installed, watched from outside through /proc.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from gateway import assembly
+from gateway.app import Agent
+from gateway.backlog.sqlite import SqliteBacklog
+from gateway.backlog.sqlite.connection import Connect, connect
+from gateway.config import Settings, load
+from gateway.model import Bundle
+from gateway.registry import discover
+from gateway.sim import lifeline
+from tests.benchmarks.traffic import OPEN_INTAKE, address
+
+LIMIT_S: Final = 60.0  # a guard against hanging, no promise
+_END_S: Final = 10.0
+_POLL_S: Final = 0.005
+
+
+class WatchedBacklog(SqliteBacklog):
+    """The store, and how often it was written to."""
+
+    def __init__(self, directory: Path, *, max_bytes: int, connect: Connect) -> None:
+        super().__init__(directory, max_bytes=max_bytes, connect=connect)
+        self.commits = 0
+        self.birth_told = asyncio.Event()
+
+    async def append(
+        self, bundles: Sequence[Bundle], counters: Mapping[str, int]
+    ) -> Sequence[int]:
+        self.commits += 1
+        return await super().append(bundles, counters)
+
+    async def forget_previous(self) -> None:
+        await super().forget_previous()
+        self.birth_told.set()
+
+
+class Subject(NamedTuple):
+    """An agent and the store it writes to."""
+
+    agent: Agent
+    backlog: WatchedBacklog
+
+    async def connected(self) -> None:
+        """Return when the broker has the birth, and the store's last write for it is done."""
+        await asyncio.wait_for(self.backlog.birth_told.wait(), LIMIT_S)
+
+    async def delivered(self, observations: int) -> None:
+        """Return when the broker has acknowledged so many since the start."""
+        async with asyncio.timeout(LIMIT_S):
+            while self.agent.health.observations.delivered < observations:
+                await asyncio.sleep(_POLL_S)
+
+
+@asynccontextmanager
+async def agent_at(
+    directory: Path, *, port: int, devices: int = 0, extra: str = "", connect: Connect = connect
+) -> AsyncIterator[Subject]:
+    """Run an agent on a store of its own; it ends in order, with both of its laws kept."""
+    settings = _settings(directory, port=port, devices=devices, extra=extra)
+    streams = assembly.mint_streams()
+    backlog = WatchedBacklog(directory, max_bytes=settings.store.max_size_bytes, connect=connect)
+    recovery = await backlog.open(streams)
+    agent = Agent(settings, discover(), backlog=backlog, streams=streams, recovery=recovery)
+    stop = asyncio.Event()
+    task = asyncio.create_task(agent.run(stop), name="agent")
+    try:
+        yield Subject(agent, backlog)
+    finally:
+        stop.set()
+        await task
+    assert agent.health.frames_law() == 0
+    assert agent.health.observations_law() == 0
+
+
+def _settings(directory: Path, *, port: int, devices: int, extra: str) -> Settings:
+    directory.mkdir(parents=True, exist_ok=True)
+    listed = "".join(f'  - {{address: "{address(number)}"}}\n' for number in range(devices))
+    path = directory / "gateway.yaml"
+    path.write_text(
+        "config_version: 1\n"
+        "gateway: {org: kiel, id: gw-bench}\n"
+        f"mqtt: {{host: 127.0.0.1, port: {port}}}\n"
+        f"store: {{path: {directory}}}\n"
+        "clock: {source: system}\n"
+        f"{OPEN_INTAKE}\n{extra}\n" + (f"devices:\n{listed}" if listed else "")
+    )
+    return load(path, environ={})
+
+
+# -------------------------------------------------------------------------------------- the process
+class Memory(msgspec.Struct, frozen=True):
+    """Resident memory in MB: all pages, and with shared ones counted by share."""
+
+    rss_mb: float
+    pss_mb: float
+
+
+class AgentProcess:
+    """One `ugw run`."""
+
+    def __init__(self, config: Path, environment: Mapping[str, str]) -> None:
+        inherited = {name: value for name, value in os.environ.items() if "UGW__" not in name}
+        self.log = config.with_suffix(".log")
+        with self.log.open("wb") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "gateway", "run", "--config", str(config)],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                env={**inherited, **environment},
+                preexec_fn=lifeline.die_with_parent,
+            )
+        self._proc = Path(f"/proc/{self._process.pid}")
+
+    def cpu_ns(self) -> int:
+        """CPU time of its living threads so far, to the nanosecond (proc(5), schedstat)."""
+        threads = self._proc.glob("task/*/schedstat")
+        return sum(int(path.read_text().split()[0]) for path in threads)
+
+    def memory(self) -> Memory:
+        """Resident memory now."""
+        kilobytes = {
+            line.split()[0]: int(line.split()[1])
+            for line in (self._proc / "smaps_rollup").read_text().splitlines()[1:]
+        }
+        return Memory(kilobytes["Rss:"] * 1024 / 1e6, kilobytes["Pss:"] * 1024 / 1e6)
+
+    def end(self) -> None:
+        """End it in order."""
+        self._process.send_signal(signal.SIGTERM)
+        code = self._process.wait(_END_S)
+        assert code == 0, self.log.read_text()
+
+
+@contextmanager
+def agent_process(config: Path, environment: Mapping[str, str]) -> Iterator[AgentProcess]:
+    """Run the command, and end it."""
+    process = AgentProcess(config, environment)
+    try:
+        yield process
+    finally:
+        process.end()

@@ -1,0 +1,71 @@
+"""SIGKILL, at the worst of times: what had been accepted arrives, what had not is declared."""
+
+from collections.abc import Callable
+from typing import Any
+
+from gateway.model import Bundle
+from tests.scenarios.stage import Setting, Stage
+
+Play = Callable[..., None]
+
+
+def _streams(status: Any) -> set[str]:  # noqa: ANN401 - an object of a message
+    return {one["stream"] for one in status["streams"]}
+
+
+def _ends(rows: list[Bundle]) -> dict[str, int]:
+    """Return one past the highest number kept of each stream."""
+    ends: dict[str, int] = {}
+    for row in rows:
+        ends[row.stream] = max(ends.get(row.stream, 0), row.first_seq + len(row.entries))
+    return ends
+
+
+def test_killed_twice_with_a_backlog_the_agent_loses_nothing_it_had_accepted(play: Play) -> None:
+    async def scenario(stage: Stage) -> None:
+        first = await stage.start_agent()
+        async with stage.sending():
+            await stage.arrived(20)
+            stage.broker.stop()
+            await stage.sent(120)
+            kept = stage.kill_agent()
+            assert sum(len(row.entries) for row in kept) > 50
+
+            await stage.start_agent()
+            await stage.sent(60)
+            stage.broker.start()
+            late = len(stage.read().arrivals)
+            await stage.until(lambda: len(stage.read().arrivals) > late + 2)
+            more = stage.kill_agent()
+            assert more, "killed in the midst of the late data"
+
+            await stage.start_agent()
+            await stage.all_arrived()
+            await stage.arrived(40)
+        await stage.all_arrived()
+        await stage.end_agent()
+
+        assert "unclean=False" in first.log
+        assert all("unclean=True" in run.log for run in stage.runs[1:])
+        _judge_declarations(stage, kept, more)
+        for status in stage.read().statuses:
+            assert not [name for name in status["counters"] if name.startswith("refused.")]
+
+    play(scenario, Setting(encrypted=4, delivery="delivery: {in_flight_window: 1}", link_delay_s=0.1))
+
+
+def _judge_declarations(stage: Stage, kept: list[Bundle], more: list[Bundle]) -> None:
+    """Each birth declares the runs before it, as far as no birth before has."""
+    one, two, three = (status for status in stage.read().last_of_each_run())
+    births = {
+        run: next(s for s in stage.read().statuses if s["streams"][0]["stream"] in run)
+        for run in (frozenset(_streams(two)), frozenset(_streams(three)))
+    }
+    for status, before, rows in ((two, one, kept), (three, two, more)):
+        declared = {p["stream"]: p for p in births[frozenset(_streams(status))]["previous"]}
+        assert _streams(before) <= set(declared)
+        for stream in _streams(before):
+            assert declared[stream]["end"] == "unclean"
+            if stream in _ends(rows):
+                assert declared[stream]["nextSeq"] == _ends(rows)[stream]
+    assert births[frozenset(_streams(two))]["counters"]["recovered"] > 50
