@@ -80,7 +80,7 @@ class SystemClock:
 
     def __init__(self, source: ClockSource = "kernel") -> None:
         self.boot_id = _BOOT_ID.read_text().strip()
-        self.source = source
+        self.source: ClockSource = source
         self._was_synced = False
         self._asked_at_ns = -_ASK_AGAIN_NS
         self._reading = ClockReading(ClockState.UNSYNCED)

@@ -136,12 +136,14 @@ class Delivery:
     # --------------------------------------------------------------------------------------- 6
     # send
     def pump(self) -> None:
-        """Send what may be sent: live first, then replay."""
+        """Send what may be sent: live first, then replay, but for the slot that is replay's."""
         while self._send_live() or self._send_replay():
             pass
 
     def _send_live(self) -> bool:
         if not self.sender.may_send(Lane.LIVE, live_waiting=True):
+            return False
+        if self._replay and self.sender.replays_turn():
             return False
         if not self._live and not self._seal_next():
             return False
@@ -184,10 +186,9 @@ class Delivery:
         self.keeper.replay_ready()
 
     def on_down(self) -> None:
-        """Hear that it is gone: rows go back to the backlog, memory waits in its order."""
+        """Hear that it is gone: rows go back to the backlog, memory waits as it is."""
         self.keeper.give_back(self._replay)
         self._replay.clear()
-        self._live = OrderedDict(sorted(self._live.items(), key=_heard_first))
 
     # ------------------------------------------------------------------------------- 7 keep (desk)
     def oldest_open_ns(self) -> int | None:
@@ -233,13 +234,18 @@ class Delivery:
             self.keeper.settled()
             self._room.set()
         elif parcel.row is None:
-            self._live[parcel.bundle.key] = parcel
+            self._wait_again(parcel)
         else:
             self.keeper.give_back([parcel])
         if parcel.row is not None or not self._replay:
             self.keeper.replay_ready()
         if not self.sender.in_flight:
             self._quiet.set()
+
+    def _wait_again(self, parcel: Parcel) -> None:
+        """Put a parcel back before those heard later: consumers take the last live for the newest."""
+        self._live[parcel.bundle.key] = parcel
+        self._live = OrderedDict(sorted(self._live.items(), key=_heard_first))
 
     # ------------------------------------------------------------------------------------------
     # end

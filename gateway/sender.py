@@ -79,6 +79,7 @@ class Sender:
         self._numbers = 0
         self._lanes = {lane: _LaneState() for lane in Lane}
         self._window = limits.window
+        self._last_lane = Lane.REPLAY
         self._alarm: asyncio.TimerHandle | None = None
         self.max_bundle_bytes = MAX_BYTES
         self.owner: Owner
@@ -106,12 +107,26 @@ class Sender:
         if not self._uplink.connected or len(self._in_flight) >= self._window:
             return False
         state = self._lanes[lane]
-        if state.blocked_until_ns and self._clock.boot_ns() < state.blocked_until_ns:
+        if self._blocked(state):
             return False
         if lane is Lane.LIVE:
             return True
         live = self._lanes[Lane.LIVE].in_flight
         return policy.replay_slots(self._window, live, state.in_flight, live_waiting) > 0
+
+    def replays_turn(self) -> bool:
+        """Whether the last free slot is for replay, which has none in flight, after a live one.
+
+        So live traffic that could fill the window does not starve replay; at window 1 they take
+        turns.
+        """
+        state = self._lanes[Lane.REPLAY]
+        last_slot = len(self._in_flight) == self._window - 1
+        after_live = self._last_lane is Lane.LIVE and not state.in_flight
+        return last_slot and after_live and not self._blocked(state)
+
+    def _blocked(self, state: _LaneState) -> bool:
+        return self._clock.boot_ns() < state.blocked_until_ns
 
     def send(self, parcel: Parcel, lane: Lane) -> None:
         """Publish a parcel; its owner hears of the end."""
@@ -130,6 +145,7 @@ class Sender:
         )
         self._in_flight[number] = parcel
         self._lanes[lane].in_flight += 1
+        self._last_lane = lane
         if self._alarm is None:
             self._arm(now)
         self._uplink.publish(lane, payload, partial(self._done, number, lane, size))

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from gateway.config import DEFAULT_PATH, Settings, load
+from gateway.config import DEFAULT_PATH, SerialSettings, Settings, load
+from gateway.errors import ConfigError
 from gateway.registry import Registry, discover
 
 ConfigOption = Annotated[
@@ -27,7 +28,20 @@ def load_settings(path: Path) -> tuple[Settings, Registry]:
         registry = discover()
     finally:
         logging.disable(logging.NOTSET)
-    return load(path, drivers=registry.models(), modems=registry.modems()), registry
+    settings = load(path, drivers=registry.models(), modems=registry.modems())
+    _check_radio(settings, registry)
+    return settings, registry
+
+
+def _check_radio(settings: Settings, registry: Registry) -> None:
+    """Have each modem's driver look at its settings, before anybody relies on them."""
+    for source in settings.transports:
+        if isinstance(source, SerialSettings):
+            try:
+                registry.modem(source.modem).connect().setup(source.modem_settings)
+            except ValueError as error:
+                cause = f"{source.name}: {source.modem}: {error}"
+                raise ConfigError(cause) from None
 
 
 def notes(settings: Settings, registry: Registry) -> Iterator[str]:

@@ -83,6 +83,8 @@ class SerialSettings(Section):
     """1 to 4 for 4/5 to 4/8."""
     preamble: Whole | None = Field(default=None, ge=4, le=65535)
     """Preamble length in symbols."""
+    tx_power_dbm: Whole | None = Field(default=None, ge=-9, le=30)
+    """Transmit power in dBm; what the band allows is not checked."""
     password: Secret | None = None
     """The network's password, by reference, for modems that have one."""
 
@@ -108,6 +110,7 @@ class SerialSettings(Section):
             "bandwidth_khz": None if self.bandwidth_hz is None else self.bandwidth_hz // 1000,
             "coding_rate": self.coding_rate,
             "preamble": self.preamble,
+            "tx_power_dbm": self.tx_power_dbm,
             "password": None if self.password is None else self.password.reveal(),
         }
         return {name: value for name, value in settings.items() if value is not None}

@@ -107,6 +107,21 @@ def test_known_drivers_are_those_that_are_installed(
     assert "did you mean 'cayenne-lpp'?" in capsys.readouterr().err
 
 
+def test_a_radio_setting_the_modem_does_not_take_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "gateway.yaml"
+    config.write_text(
+        "config_version: 1\n"
+        "gateway: {org: kiel, id: gw-1}\n"
+        "mqtt: {host: localhost}\n"
+        "transports:\n"
+        "  - {kind: serial, device: /dev/lora, modem: reyax-rylr998, spreading_factor: 12}\n"
+    )
+    assert end_of("check", "--config", str(config)) == ExitCode.CONFIGURATION
+    assert "serial:lora: reyax-rylr998: spreading_factor: 5 to 11" in capsys.readouterr().err
+
+
 def test_more_faults_than_anybody_reads_are_counted(
     good: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

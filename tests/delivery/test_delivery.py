@@ -9,6 +9,7 @@ from gateway.delivery import Limits
 from gateway.errors import BacklogError
 from gateway.keeper import KeepLimits
 from gateway.model import Lane
+from gateway.sender import SendLimits
 from tests.delivery.desk import Desk, desk, window
 from tests.fakes import NS, numbers
 
@@ -175,6 +176,38 @@ def test_live_goes_on_while_replay_drains_with_at_most_half_the_window() -> None
         assert d.health.observations.delivered == 21
 
     run(scene, window(8))
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_live_traffic_that_could_fill_the_window_leaves_replay_its_turn(size: int) -> None:
+    async def scene(d: Desk) -> None:
+        d.lose()
+        d.offer(d.routine, 600)
+        await d.until(lambda: d.health.in_backlog() == 600)
+        kept = d.backlog.bundles
+        d.connect()
+        while d.backlog.bundles:
+            d.offer(d.routine, 2)
+            await d.until(lambda: len(d.uplink.outstanding) == size)
+            d.acknowledge()
+        lanes = "".join(message.lane[0] for message in d.uplink.sent)
+        assert lanes.count("r") == kept
+        assert "lll" not in lanes, "replay has its turn"
+        assert "rr" not in lanes[2:], "a live bundle waits for one of replay at most"
+
+    keep = KeepLimits(commit_after_ns=100_000_000)
+    run(scene, Limits(pace_ns=0, send=SendLimits(window=size), keep=keep))
+
+
+def test_what_was_refused_goes_again_before_what_was_heard_later() -> None:
+    async def scene(d: Desk) -> None:
+        d.offer(d.routine, 400)
+        assert len(d.uplink.outstanding) == 2
+        d.acknowledge(0x87)
+        await d.until(lambda: d.acknowledge() == 0 and d.health.observations.delivered == 400)
+        assert numbers(d.uplink.sent[2:]) == list(range(400))
+
+    run(scene, Limits(pace_ns=1_000_000, send=SendLimits(window=2), keep=SLOW_COMMIT.keep))
 
 
 def test_a_bundle_grown_old_in_memory_travels_on_the_replay_lane() -> None:
