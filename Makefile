@@ -10,6 +10,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 PYTHON ?= python3# any Python from 3.11 on
 BROKER ?=#         make demo BROKER=host:port
+OUTAGE ?=#         make demo OUTAGE=1: with a broker that comes and goes
 TESTS ?=#          make test TESTS=tests/core
 WORKERS ?= 0#      make test WORKERS=2: so many processes
 UPGRADE ?=#        make lock UPGRADE=1: newer versions, not only what pyproject.toml asks for
@@ -40,8 +41,8 @@ install: $(RUN) ## Make .venv with the command ugw in it
 
 # Ctrl-C reaches the demo, which ends by itself; the shell waits for it and says nothing.
 .PHONY: demo
-demo: demo-packages $(DEMO) ## Watch it work: simulated sensors, a broker, the agent (BROKER=host:port: your broker)
-	@trap : INT; $(BIN)/ugw demo $(if $(BROKER),--broker '$(BROKER)') || [ $$? -eq 130 ]
+demo: demo-packages $(DEMO) ## Watch it work: simulated sensors, a broker, the agent (BROKER=host:port: yours; OUTAGE=1)
+	@trap : INT; $(BIN)/ugw demo $(if $(BROKER),--broker '$(BROKER)') $(if $(OUTAGE),--outage) || [ $$? -eq 130 ]
 
 # ---------------------------------------------------------------------------------------------- for developers
 .PHONY: test

@@ -243,7 +243,7 @@ class Delivery:
             self._quiet.set()
 
     def _wait_again(self, parcel: Parcel) -> None:
-        """Put a parcel back before those heard later: consumers take the last live for the newest."""
+        """Put a parcel back before those heard later: the last live one counts as the newest."""
         self._live[parcel.bundle.key] = parcel
         self._live = OrderedDict(sorted(self._live.items(), key=_heard_first))
 
@@ -283,5 +283,6 @@ class Delivery:
         await self.keeper.finish(self._streams)
 
 
-def _heard_first(item: tuple[tuple[str, int], Parcel]) -> int:
-    return item[1].bundle.entries[0].heard_at_ns
+def _heard_first(item: tuple[tuple[str, int], Parcel]) -> tuple[int, int]:
+    bundle = item[1].bundle
+    return bundle.entries[0].heard_at_ns, bundle.first_seq

@@ -139,7 +139,8 @@ class Pipeline:
                 if not self._sink.has_room:
                     await self._sink.room()
                 self.work(BATCH_FRAMES)
-                await asyncio.sleep(0)  # transports and the uplink take their turn
+                if self.waiting():
+                    await asyncio.sleep(0)  # transports and the uplink take their turn
 
     def work(self, most: int) -> None:
         """Decode up to `most` waiting frames; LoRa first, for its packets come once."""

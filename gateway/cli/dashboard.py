@@ -1,125 +1,169 @@
-"""What the demo shows: an agent's state at one moment, as a page for the terminal.
+"""What the demo shows: a gateway at one moment, as a page for the terminal.
 
-Pure: it is handed an agent and what was heard last, and returns what rich can print.
+Pure: a `Page` is something rich can print. Where lines are few, sensors give way to the rest.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 import msgspec
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from gateway.admission import Device
-from gateway.app import Agent
 from gateway.core import vocabulary, wire
 from gateway.health import Frames, Health
 from gateway.model import Observation, Result, TransportState
 
-_NS_PER_S = 1_000_000_000
-_BARS = "▁▂▃▄▅▆▇█"
+_NS_PER_S: Final = 1_000_000_000
+_FRESH_S: Final = 2
+_BARS: Final = "▁▂▃▄▅▆▇█"
 _WEAKEST_DBM, _STRONGEST_DBM = -110, -50
-_UNITS = {"Cel": "°C", "ug/m3": "µg/m³", "m/s2": "m/s²", "1": "", "uS/cm": "µS/cm", "deg": "°"}
-_SHORT = {
-    "air_temperature": "",
-    "relative_humidity": "",
+_UNITS: Final = {"Cel": "°C", "ug/m3": "µg/m³", "m/s2": "m/s²", "uS/cm": "µS/cm", "deg": "°"}
+_PLAIN_UNITS: Final = ("1", "")  # need not be written
+# The quantities with a column of their own; the first of the others stands beside them.
+_TEMPERATURE, _HUMIDITY = "air_temperature", "relative_humidity"
+_ANOTHER: Final = {
     "atmospheric_pressure": "",
-    "battery_level": "bat ",
-    "battery_voltage": "bat ",
+    "battery_level": "battery ",
+    "analog_input": "input ",
 }
-_FRESH_S = 2
-_VALUES = 3  # of one sensor, on its line
+_HEAD_LINES: Final = 2  # title and column heads
+_FEWEST_SENSORS: Final = 3
+_GOOD, _FAIR = 0.5, 0.2  # of the way from the weakest signal to the strongest
 
 
-class Last(msgspec.Struct, frozen=True):
-    """The newest observation of a device, and how many there were."""
+class Sensor(msgspec.Struct, frozen=True, kw_only=True):
+    """A listed device: its newest observation, and how many there were."""
 
-    observation: Observation
-    count: int
+    name: str
+    newest: Observation | None = None
+    count: int = 0
+
+
+class Broker(msgspec.Struct, frozen=True, kw_only=True):
+    """The broker as the uplink sees it. `note` is what the demo does to it."""
+
+    host: str
+    port: int
+    version: str
+    connected: bool
+    in_flight: int
+    window: int
+    note: str = ""
+
+
+class Store(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits on disk."""
+
+    usable: bool
+    bundles: int
+    oldest_age_s: int | None
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """What the page is about, beside the agent."""
+    """A gateway at one moment.
 
-    agent: Agent
-    last: Mapping[str, Last]
-    events: Sequence[str] = ()  # the agent's newest messages
+    `now_ns` is boot time, `log` the newest messages, the oldest first, `lines` what the terminal
+    has, None for no limit.
+    """
+
+    gateway: str
+    now_ns: int
+    sensors: Sequence[Sensor]
+    health: Health
+    broker: Broker
+    store: Store
+    log: Sequence[str] = ()
+    lines: int | None = None
+    over: bool = False  # the last page: nothing of it will change
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Give the sensors the lines that the rest leaves them."""
+        foot = console.render_lines(_foot(self), options, pad=False)
+        shown = len(self.sensors)
+        if self.lines is not None:
+            room = self.lines - len(foot) - _HEAD_LINES
+            shown = min(shown, max(_FEWEST_SENSORS, room))
+        yield _title(self, shown)
+        yield _sensors(self, shown)
+        for line in foot:
+            yield from line
+            yield Segment.line()
 
 
-def page(page: Page, height: int) -> RenderableType:
-    """Return the whole page for a terminal of this many lines."""
-    foot = _foot(page)
-    room = height - len(foot) - 5  # title, table head and rules
-    return Group(_title(page), _sensors(page, max(3, room)), *foot)
+def summary(page: Page) -> RenderableType:
+    """Return the page without its sensors, for what is no terminal."""
+    heard = sum(sensor.count > 0 for sensor in page.sensors)
+    return Group(f"{heard} of {len(page.sensors)} sensors heard", _foot(page))
 
 
-def _title(page: Page) -> Text:
-    given = page.agent.settings.gateway
-    name = f"{given.org}/{given.id}"
-    return Text.assemble(("ugw", "bold"), f"  gateway {name}  ", ("Ctrl-C ends it", "dim"))
+def _title(page: Page, shown: int) -> Text:
+    total = len(page.sensors)
+    few = f"  {shown} of {total} sensors fit in here" if shown < total else ""
+    how = "" if page.over else "  Ctrl-C ends it"
+    return Text.assemble(("ugw", "bold"), f"  gateway {page.gateway}", (few + how, "dim"))
 
 
 # ----------------------------------------------------------------------------------------- sensors
-def _sensors(page: Page, room: int) -> RenderableType:
-    table = Table(box=None, expand=True, pad_edge=False, header_style="dim")
-    table.add_column("sensor", no_wrap=True, ratio=3)
+def _sensors(page: Page, shown: int) -> RenderableType:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("sensor", no_wrap=True)
     table.add_column("signal", no_wrap=True)
-    table.add_column("last values", no_wrap=True, ratio=6)
-    table.add_column("age", no_wrap=True, justify="right")
+    table.add_column("temp.", no_wrap=True, justify="right")
+    table.add_column("humidity", no_wrap=True, justify="right")
+    table.add_column("and", no_wrap=True)
     table.add_column("heard", no_wrap=True, justify="right")
-    devices = page.agent.devices
-    shown = devices if len(devices) <= room else devices[: room - 1]
-    now_ns = page.agent.clock.boot_ns()
-    for device in shown:
-        table.add_row(*_sensor(device, page.last.get(device.urn), now_ns))
-    if len(shown) < len(devices):
-        more = f"... and {len(devices) - len(shown)} more: enlarge the terminal"
-        table.add_row(Text(more, "dim"))
+    table.add_column("times", no_wrap=True, justify="right")
+    for sensor in _spread(page.sensors, shown):
+        table.add_row(*_row(sensor, page.now_ns))
     return table
 
 
-def _sensor(device: Device, last: Last | None, now_ns: int) -> tuple[RenderableType, ...]:
-    name = device.name or device.urn
-    if last is None:
-        return Text(name), Text("·", "dim"), Text("not heard yet", "dim"), "", ""
-    observation = last.observation
-    age_s = (now_ns - observation.heard_at_ns) // _NS_PER_S
+def _spread(sensors: Sequence[Sensor], shown: int) -> Iterator[Sensor]:
+    """Yield so many of them, from all over the list: neighbours in it are of a kind."""
+    for number in range(shown):
+        yield sensors[number * len(sensors) // shown]
+
+
+def _row(sensor: Sensor, now_ns: int) -> tuple[RenderableType, ...]:
+    newest = sensor.newest
+    if newest is None:
+        return sensor.name, "", "", "", Text("not heard yet", "dim")
+    age_s = (now_ns - newest.heard_at_ns) // _NS_PER_S
+    results = {result[0]: result for result in newest.results if result[1] is not None}
+    temperature, humidity = results.pop(_TEMPERATURE, None), results.pop(_HUMIDITY, None)
+    cells = (
+        sensor.name,
+        _signal(newest.link.rssi_dbm),
+        _value(temperature),
+        _value(humidity),
+        _another(results),
+        f"{age_s} s ago",
+        str(sensor.count),
+    )
     style = "bold" if age_s < _FRESH_S else ""
-    values = "  ".join(_value(result) for result in _telling(observation.results))
-    return (
-        Text(name, style),
-        _signal(observation.link.rssi_dbm),
-        Text(values, style),
-        Text(f"{age_s} s", style),
-        str(last.count),
-    )
+    return tuple(Text.assemble(cell, style=style) for cell in cells)
 
 
-def _telling(results: Iterable[Result]) -> list[Result]:
-    """Return the results worth a place: named ones first, counters last."""
-    order = list(_SHORT)
-    named = [result for result in results if result[4] != "missing"]
-    return sorted(named, key=lambda r: order.index(r[0]) if r[0] in order else len(order))[
-        :_VALUES
-    ]
+def _another(results: Mapping[str, Result]) -> str:
+    """Say one more thing that a sensor measured."""
+    for name, label in _ANOTHER.items():
+        if name in results:
+            return f"{label}{_value(results[name])}"
+    return ""
 
 
-def _value(result: Result) -> str:
-    name, value, scale, channel, _, _ = result
-    known = vocabulary.unit(name)
-    unit = _UNITS.get(known, known)
-    label = _SHORT.get(name, f"{name} ") + (
-        f"{channel} " if channel and name not in _SHORT else ""
-    )
+def _value(result: Result | None) -> str:
+    if result is None:
+        return ""
+    name, value, scale, *_ = result
     if isinstance(value, bool) or not isinstance(value, int):
-        return f"{label}{value}"
-    return f"{label}{_rounded(value, scale)} {unit}".rstrip()
-
-
-def _rounded(value: int, scale: int) -> str:
-    """Render a number for the eye: a tenth is enough."""
-    tenths = value if scale <= 1 else round(value / 10 ** (scale - 1))
-    return wire.decimal(tenths, min(scale, 1))
+        return str(value)
+    unit = vocabulary.unit(name)
+    number = f"{value / 10**scale:.1f}" if scale else wire.decimal(value, 0)
+    return number if unit in _PLAIN_UNITS else f"{number} {_UNITS.get(unit, unit)}"
 
 
 def _signal(rssi_dbm: int | None) -> Text:
@@ -127,96 +171,103 @@ def _signal(rssi_dbm: int | None) -> Text:
         return Text("")
     share = (rssi_dbm - _WEAKEST_DBM) / (_STRONGEST_DBM - _WEAKEST_DBM)
     bar = _BARS[min(len(_BARS) - 1, max(0, int(share * len(_BARS))))]
-    colour = "green" if share > 0.5 else "yellow" if share > 0.2 else "red"  # noqa: PLR2004 - for the eye
+    colour = "green" if share > _GOOD else "yellow" if share > _FAIR else "red"
     return Text.assemble((bar, colour), f" {rssi_dbm} dBm")
 
 
-# -------------------------------------------------------------------------------------- the rest
-def _foot(page: Page) -> list[RenderableType]:
-    agent, health = page.agent, page.agent.health
-    return [
-        Text(""),
-        _transports(health),
-        _uplink(page),
-        _store(agent),
-        _law("frames", _frames(health.frames), health.waiting(), health.frames_law()),
-        _observations(health),
-        *(Text(f"              {event}", "dim", no_wrap=True) for event in page.events),
-    ]
+# ------------------------------------------------------------------------------------ all the rest
+def _foot(page: Page) -> RenderableType:
+    lines = Table.grid(padding=(0, 2))
+    lines.add_column(no_wrap=True, style="dim")
+    lines.add_column()
+    lines.add_row()
+    if not page.over:
+        lines.add_row("radios", _radios(page.health))
+        lines.add_row("broker", _broker(page.broker))
+    lines.add_row("backlog", _backlog(page))
+    lines.add_row("frames", _frames(page.health))
+    lines.add_row("observations", _observations(page.health))
+    lines.add_row("", _laws(page.health))
+    for number, message in enumerate(page.log):
+        shown = Text(message, "dim", no_wrap=True, overflow="ellipsis")
+        lines.add_row("" if number else "log", shown)
+    return lines
 
 
-def summary(page: Page) -> RenderableType:
-    """Return the page without its sensors, for what is no terminal."""
-    return Group(*_foot(page))
-
-
-def _transports(health: Health) -> Text:
-    text = Text("radios        ")
-    for record in health.transports.values():
-        up = record.state is TransportState.UP
-        text.append("● " if up else "○ ", "green" if up else "red")
-        text.append(f"{record.name} {record.state.value}")
-        text.append(f" ({record.cause})  " if record.cause else "  ", "dim")
+def _radios(health: Health) -> Text:
+    text = Text()
+    for number, radio in enumerate(health.transports.values()):
+        up = radio.state is TransportState.UP
+        text.append("   " if number else "").append_text(_light(up=up))
+        text.append(radio.name if up else f"{radio.name} {radio.state.value}: {radio.cause}")
     return text
 
 
-def _uplink(page: Page) -> Text:
-    agent = page.agent
-    up = agent.uplink.connected
-    sender = agent.delivery.sender
-    text = Text("uplink        ")
-    text.append("● " if up else "○ ", "green" if up else "red")
-    mqtt = agent.settings.mqtt
-    text.append(f"{mqtt.host}:{mqtt.port} MQTT {mqtt.version}")
-    text.append(f"  in flight {sender.in_flight}/{sender.window}")
-    resent = agent.health.observations.resent
-    text.append(f"  sent again {resent}" if resent else "", "dim")
+def _broker(broker: Broker) -> Text:
+    place = f"{broker.host}:{broker.port}"
+    text = _light(up=broker.connected)
+    if broker.connected:
+        text.append(f"connected to {place}, MQTT {broker.version}; ")
+        text.append(f"in flight {broker.in_flight} of {broker.window}")
+    else:
+        text.append(f"not connected to {place}", "bold red")
+    return text.append(f"  ({broker.note})" if broker.note else "", "dim")
+
+
+def _backlog(page: Page) -> Text:
+    health, store = page.health, page.store
+    text = _light(up=store.usable)
+    if not store.usable:
+        text.append(f"the store cannot be used: {health.in_memory()} wait in memory", "bold red")
+    elif waiting := health.in_backlog():
+        text.append(
+            f"{waiting} observations in {store.bundles} bundles wait on disk", "bold yellow"
+        )
+        age = "" if store.oldest_age_s is None else f", the oldest for {store.oldest_age_s} s"
+        text.append(age, "yellow")
+    else:
+        text.append("empty")
     return text
 
 
-def _store(agent: Agent) -> Text:
-    state = agent.delivery.keeper.state
-    text = Text("backlog       ")
-    text.append("● " if state == "ok" else "○ ", "green" if state == "ok" else "red")
-    waiting = agent.health.in_backlog()
-    text.append(
-        f"{waiting} observations in {agent.backlog.bundles} bundles", "bold" if waiting else ""
+def _frames(health: Health) -> Text:
+    counted = {name: getattr(health.frames, name) for name in Frames.__struct_fields__}
+    heard, decoded = counted.pop("heard"), counted.pop("decoded")
+    counted["refused"] = sum(health.frames.refused.values())
+    return _law(
+        f"heard {heard}",
+        {**counted, "waiting": health.waiting(), "decoded": decoded},
+        health.frames_law(),
     )
-    return text.append(f"  store {state}, {agent.backlog.bytes_used / 1000:.0f} kB", "dim")
-
-
-def _frames(frames: Frames) -> dict[str, int]:
-    terms = {name: getattr(frames, name) for name in Frames.__struct_fields__ if name != "refused"}
-    return {**terms, "refused": sum(frames.refused.values())}
-
-
-def _law(name: str, terms: dict[str, int], waiting: int, remainder: int) -> Text:
-    heard = terms.pop("heard")
-    decoded = terms.pop("decoded")
-    ended = {**terms, "waiting": waiting, "decoded": decoded}
-    text = Text(f"{name:14}").append_text(_verdict(remainder))
-    return text.append(f"heard {heard} = " + _sum(ended))
 
 
 def _observations(health: Health) -> Text:
     o = health.observations
-    ended = {
-        "delivered": o.delivered,
+    places = {
         "set aside": o.set_aside,
         "dropped": o.dropped,
         "in memory": health.in_memory(),
         "in backlog": health.in_backlog(),
+        "delivered": o.delivered,
     }
-    text = Text(f"{'observations':14}").append_text(_verdict(health.observations_law()))
-    begun = f"recovered {o.recovered} + observed {o.observed} = "
-    return text.append((begun if o.recovered else f"observed {o.observed} = ") + _sum(ended))
+    begun = f"recovered {o.recovered} + " if o.recovered else ""
+    return _law(f"{begun}observed {o.observed}", places, health.observations_law())
 
 
-def _verdict(remainder: int) -> Text:
-    return Text("✓ ", "green") if remainder == 0 else Text(f"✗ {remainder} ", "bold red")
+def _law(whole: str, parts: Mapping[str, int], remainder: int) -> Text:
+    """Write the sum without its zeros, and what is missing in it."""
+    said = " + ".join(f"{name} {value}" for name, value in parts.items() if value)
+    if remainder == 0:
+        return Text.assemble(("✓ ", "green"), f"{whole} = {said or 0}")
+    return Text.assemble((f"✗ off by {remainder}: ", "bold red"), f"{whole} = {said or 0}")
 
 
-def _sum(terms: dict[str, int]) -> str:
-    """Write a sum without its zeros."""
-    counted = [f"{name} {value}" for name, value in terms.items() if value]
-    return " + ".join(counted) or "0"
+def _laws(health: Health) -> Text:
+    """Say what the two sums above mean."""
+    if health.frames_law() or health.observations_law():
+        return Text("this must never be: please report it", "bold red")
+    return Text("both add up; unlisted are strangers, counted and forgotten", "dim")
+
+
+def _light(*, up: bool) -> Text:
+    return Text.assemble(("● ", "green") if up else ("○ ", "red"))

@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from gateway.cli.broker_address import host_and_port
 from gateway.config import duration_ns
 from gateway.errors import SimulatorError
 from gateway.sim import lifeline
@@ -60,7 +61,7 @@ def simulate(  # noqa: PLR0913 - a command has the options it has
     if seed is not None:
         scenario = scenario.model_copy(update={"seed": seed})
     wish = _Wish(
-        broker=_host_and_port(broker),
+        broker=host_and_port(broker),
         directory=write,
         duration_s=_seconds(duration),
         program=run,
@@ -75,14 +76,6 @@ def _seconds(duration: str) -> float | None:
         return duration_ns(duration) / _NS_PER_S
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--duration") from None
-
-
-def _host_and_port(broker: str) -> tuple[str, int]:
-    host, _, port = broker.rpartition(":")
-    if not host or not port.isdecimal():
-        cause = "HOST:PORT is needed, e.g. 127.0.0.1:1883"
-        raise typer.BadParameter(cause, param_hint="--broker")
-    return host, int(port)
 
 
 async def _until_stopped(scenario: Scenario, wish: _Wish) -> int:

@@ -90,6 +90,7 @@ class DbusDaemon:
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=errors,
                 pass_fds=(announce,),
+                process_group=0,  # Ctrl-C on a terminal is not meant for it
                 preexec_fn=lifeline.die_with_parent,
             )
 

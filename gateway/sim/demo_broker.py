@@ -6,11 +6,16 @@ deliver. For everything real there is mosquitto.
 
 import logging
 import socket
-from typing import Self
+from typing import TYPE_CHECKING, Final, Self
 
 from gateway.errors import SimulatorError
 
-HOST = "127.0.0.1"
+if TYPE_CHECKING:
+    from amqtt.broker import Broker  # pyright: ignore[reportMissingTypeStubs]
+
+HOST: Final = "127.0.0.1"
+_ANYBODY: Final = "amqtt.plugins.authentication.AnonymousAuthPlugin"
+_TALKATIVE: Final = ("amqtt", "transitions")
 
 
 class DemoBroker:
@@ -18,18 +23,17 @@ class DemoBroker:
 
     def __init__(self) -> None:
         try:
-            from amqtt.broker import (  # noqa: PLC0415 # pyright: ignore[reportMissingTypeStubs]
-                Broker,
-            )
+            from amqtt import broker, errors  # noqa: PLC0415 # pyright: ignore[reportMissingTypeStubs]
         except ImportError:
             cause = "the demo's broker, amqtt, is not installed"
             remedy = "run `make demo`, or `ugw demo --broker HOST:PORT` with a broker of yours"
             raise SimulatorError(cause, remedy) from None
-        for name in ("amqtt", "transitions"):
+        for name in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self.host = HOST
         self.port = _free_port()
-        self._make = Broker
+        self._make = broker.Broker
+        self._error = errors.BrokerError
         self._broker: Broker | None = None
 
     async def __aenter__(self) -> Self:
@@ -40,21 +44,22 @@ class DemoBroker:
         await self.stop()
 
     async def start(self) -> None:
-        """Listen, on the same port as before."""
-        plugin = "amqtt.plugins.authentication.AnonymousAuthPlugin"
-        self._broker = self._make(
-            {
-                "listeners": {"default": {"type": "tcp", "bind": f"{self.host}:{self.port}"}},
-                "plugins": {plugin: {"allow_anonymous": True}},
-            }
-        )
-        await self._broker.start()
+        """Listen, on the same port as before. Raises SimulatorError when somebody else does."""
+        listener = {"type": "tcp", "bind": f"{self.host}:{self.port}"}
+        plugins = {_ANYBODY: {"allow_anonymous": True}}
+        broker = self._make({"listeners": {"default": listener}, "plugins": plugins})
+        try:
+            await broker.start()
+        except self._error as error:
+            cause = f"the demo's broker does not start: {error}"
+            raise SimulatorError(cause, "start the demo again: it takes another port") from None
+        self._broker = broker
 
     async def stop(self) -> None:
         """End all connections and listen no more."""
-        if self._broker is not None:
-            await self._broker.shutdown()
-            self._broker = None
+        broker, self._broker = self._broker, None
+        if broker is not None:
+            await broker.shutdown()
 
 
 def _free_port() -> int:

@@ -6,11 +6,9 @@ them over. The second is `ugw run` as installed, watched from outside through /p
 
 import asyncio
 import os
-import signal
-import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -25,10 +23,9 @@ from gateway.model import Bundle
 from gateway.registry import discover
 from gateway.sim import lifeline
 from tests.benchmarks.traffic import OPEN_INTAKE, address
+from tests.benchmarks.waiting import HANG_S, until
 
-LIMIT_S: Final = 60.0  # a guard against hanging, no promise
 _END_S: Final = 10.0
-_POLL_S: Final = 0.005
 
 
 class WatchedBacklog(SqliteBacklog):
@@ -58,19 +55,22 @@ class Subject(NamedTuple):
 
     async def connected(self) -> None:
         """Return when the broker has the birth, and the store's last write for it is done."""
-        await asyncio.wait_for(self.backlog.birth_told.wait(), LIMIT_S)
+        await asyncio.wait_for(self.backlog.birth_told.wait(), HANG_S)
 
-    async def delivered(self, observations: int) -> None:
+    async def delivered(self, observations: int, *, limit_s: float = HANG_S) -> None:
         """Return when the broker has acknowledged so many since the start."""
-        async with asyncio.timeout(LIMIT_S):
-            while self.agent.health.observations.delivered < observations:
-                await asyncio.sleep(_POLL_S)
+        counters = self.agent.health.observations
+        await until(lambda: counters.delivered >= observations, limit_s=limit_s)
+
+    async def kept(self, observations: int) -> None:
+        """Return when so many are committed to the store."""
+        await until(lambda: self.backlog.observations >= observations)
 
 
 @asynccontextmanager
 async def agent_at(
     directory: Path, *, port: int, devices: int = 0, extra: str = "", connect: Connect = connect
-) -> AsyncIterator[Subject]:
+) -> AsyncGenerator[Subject]:
     """Run an agent on a store of its own; it ends in order, with both of its laws kept."""
     settings = _settings(directory, port=port, devices=devices, extra=extra)
     streams = assembly.mint_streams()
@@ -103,7 +103,7 @@ def _settings(directory: Path, *, port: int, devices: int, extra: str) -> Settin
     return load(path, environ={})
 
 
-# -------------------------------------------------------------------------------------- the process
+# ------------------------------------------------------------------------------------ the process
 class Memory(msgspec.Struct, frozen=True):
     """Resident memory in MB: all pages, and with shared ones counted by share."""
 
@@ -112,21 +112,10 @@ class Memory(msgspec.Struct, frozen=True):
 
 
 class AgentProcess:
-    """One `ugw run`."""
+    """One `ugw run`, as the kernel sees it."""
 
-    def __init__(self, config: Path, environment: Mapping[str, str]) -> None:
-        inherited = {name: value for name, value in os.environ.items() if "UGW__" not in name}
-        self.log = config.with_suffix(".log")
-        with self.log.open("wb") as file:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "run", "--config", str(config)],
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                env={**inherited, **environment},
-                preexec_fn=lifeline.die_with_parent,
-            )
-        self._proc = Path(f"/proc/{self._process.pid}")
+    def __init__(self, pid: int) -> None:
+        self._proc = Path(f"/proc/{pid}")
 
     def cpu_ns(self) -> int:
         """CPU time of its living threads so far, to the nanosecond (proc(5), schedstat)."""
@@ -135,24 +124,29 @@ class AgentProcess:
 
     def memory(self) -> Memory:
         """Resident memory now."""
-        kilobytes = {
-            line.split()[0]: int(line.split()[1])
-            for line in (self._proc / "smaps_rollup").read_text().splitlines()[1:]
-        }
-        return Memory(kilobytes["Rss:"] * 1024 / 1e6, kilobytes["Pss:"] * 1024 / 1e6)
-
-    def end(self) -> None:
-        """End it in order."""
-        self._process.send_signal(signal.SIGTERM)
-        code = self._process.wait(_END_S)
-        assert code == 0, self.log.read_text()
+        lines = (self._proc / "smaps_rollup").read_text().splitlines()[1:]
+        kib = {line.split()[0]: int(line.split()[1]) for line in lines}
+        return Memory(kib["Rss:"] * 1024 / 1e6, kib["Pss:"] * 1024 / 1e6)
 
 
-@contextmanager
-def agent_process(config: Path, environment: Mapping[str, str]) -> Iterator[AgentProcess]:
-    """Run the command, and end it."""
-    process = AgentProcess(config, environment)
+@asynccontextmanager
+async def agent_process(
+    config: Path, environment: Mapping[str, str]
+) -> AsyncGenerator[AgentProcess]:
+    """Run the command; it has to end in order."""
+    inherited = {name: value for name, value in os.environ.items() if "UGW__" not in name}
+    log = config.with_suffix(".log")
+    with log.open("wb") as file:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway", "run", "--config", str(config)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            env={**inherited, **environment},
+            preexec_fn=lifeline.die_with_parent,
+        )
     try:
-        yield process
+        yield AgentProcess(process.pid)
     finally:
-        process.end()
+        code = await lifeline.end(process, limit_s=_END_S)
+    assert code == 0, f"the agent ended with {code}: {log.read_text()}"

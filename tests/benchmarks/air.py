@@ -7,7 +7,7 @@ sends what it is ordered to, and says when all of it has left.
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, Literal
@@ -86,7 +86,7 @@ class Air:
 
 
 @asynccontextmanager
-async def simulated_air(*, temporary_timeout_s: float = 0.0) -> AsyncIterator[Air]:
+async def simulated_air(*, temporary_timeout_s: float = 0.0) -> AsyncGenerator[Air]:
     """Start it; while it runs, this process's D-Bus system bus is in it."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.benchmarks.air", str(temporary_timeout_s)),
@@ -106,7 +106,7 @@ async def simulated_air(*, temporary_timeout_s: float = 0.0) -> AsyncIterator[Ai
         await lifeline.end(process, limit_s=_END_S)
 
 
-# ---------------------------------------------------------------------------------------- the process
+# ------------------------------------------------------------------------------------ the process
 async def _serve(temporary_timeout_s: float) -> None:
     orders = asyncio.StreamReader()
     loop = asyncio.get_running_loop()

@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from statistics import median
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bleak import BleakScanner
 from bleak.backends.device import BLEDevice
@@ -29,12 +29,15 @@ from gateway.transport.ble.scanner import Scanner
 from tests.benchmarks import traffic
 from tests.benchmarks.air import STEADY_DEVICES, Air, Order, simulated_air
 from tests.benchmarks.rows import Row, at_most
+from tests.benchmarks.waiting import HANG_S
+
+if TYPE_CHECKING:
+    from bleak.args.bluez import BlueZScannerArgs
 
 LIMIT_PERCENT: Final = 5.0
 _PER_SECOND: Final = 1000.0
 _TOGETHER: Final = 10
 _CALLS: Final = 20_000
-_HANG_S: Final = 60.0
 
 Callback = Callable[[BLEDevice, AdvertisementData], None]
 
@@ -61,7 +64,7 @@ class Switch:
 
     async def complete(self) -> None:
         """Return when all of the round have come."""
-        await asyncio.wait_for(self._complete.wait(), _HANG_S)
+        await asyncio.wait_for(self._complete.wait(), HANG_S)
 
     def collect(self, device: BLEDevice, data: AdvertisementData) -> None:
         """Keep what bleak hands over: a callback of its own."""
@@ -70,6 +73,12 @@ class Switch:
 
 def empty(_device: BLEDevice, _data: AdvertisementData) -> None:
     """Do nothing: what is left is bleak."""
+
+
+def scanner(callback: Callback) -> BleakScanner:
+    """Return bleak as the transport sets it up for an active scan."""
+    arguments: BlueZScannerArgs = {"adapter": "hci0", "filters": {"DuplicateData": True}}
+    return BleakScanner(callback, scanning_mode="active", bluez=arguments)
 
 
 class NoSink:
@@ -94,7 +103,7 @@ async def _measure(rounds: int, count: int) -> list[Row]:
     switch = Switch()
     targets = {"bleak": empty, "unlisted": _ours(0), "repeated": _ours(STEADY_DEVICES)}
     costs: dict[str, list[float]] = {name: [] for name in (*targets, "together")}
-    async with simulated_air() as air, _scanner(switch):
+    async with simulated_air() as air, scanner(switch):
         switch.target = switch.collect
         await _round(air, switch, count)
         for _ in range(rounds):
@@ -111,11 +120,6 @@ async def _measure(rounds: int, count: int) -> list[Row]:
         _row(name, _per_call(targets[name], pairs) - empty_ns, costs_ns)
         for name in ("unlisted", "repeated")
     ]
-
-
-def _scanner(callback: Callback) -> BleakScanner:
-    arguments = {"adapter": "hci0", "filters": {"DuplicateData": True}}
-    return BleakScanner(callback, scanning_mode="active", bluez=arguments)
 
 
 async def _round(air: Air, switch: Switch, count: int, burst: int = 1) -> float:

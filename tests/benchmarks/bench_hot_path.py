@@ -7,19 +7,17 @@ MQTT both ways, settling. The agent stays connected through both kinds of round.
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from bleak import BleakScanner
-
 from gateway.transport.ble.scanner import Scanner
 from tests.benchmarks.agents import Subject, agent_at
 from tests.benchmarks.air import FRESH_DEVICES, Air, Order, simulated_air
-from tests.benchmarks.bench_admission import Switch, empty
+from tests.benchmarks.bench_admission import Switch, empty, scanner
 from tests.benchmarks.rows import Row, at_most
 from tests.brokers import Mosquitto
 
@@ -35,7 +33,7 @@ def measure(*, quick: bool) -> list[Row]:
 
 
 @contextmanager
-def broker(directory: Path) -> Iterator[int]:
+def broker(directory: Path) -> Generator[int]:
     """Run a mosquitto; its port."""
     mosquitto = Mosquitto(directory / "broker")
     mosquitto.start()
@@ -49,11 +47,10 @@ async def _measure(directory: Path, port: int, *, rounds: int, count: int) -> Ro
     switch = Switch()
     bleak_ns: list[float] = []
     whole_ns: list[float] = []
-    arguments = {"adapter": "hci0", "filters": {"DuplicateData": True}}
     async with (
         simulated_air() as air,
         agent_at(directory / "agent", port=port, devices=FRESH_DEVICES) as subject,
-        BleakScanner(switch, scanning_mode="active", bluez=arguments),
+        scanner(switch),
     ):
         agent = subject.agent
         await subject.connected()

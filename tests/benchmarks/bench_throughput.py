@@ -58,8 +58,8 @@ async def _measure(directory: Path, port: int, duration_s: float) -> Row:
         assert subject.backlog.commits == 0, "the store was written to"
         assert _files(directory) == before, "the store was written to"
     note = (
-        f"{1e6 * cpu_s / delivered:.1f} us of CPU each, the core busy {100 * cpu_s / wall_s:.0f} %;"
-        " commits 0"
+        f"{1e6 * cpu_s / delivered:.1f} us of CPU each, the core busy {100 * cpu_s / wall_s:.0f} %"
+        "; commits 0"
     )
     title = "observations PUBACKed per second, one core, healthy"
     return at_least(title, LEAST_PER_S, delivered / wall_s, "/s", note)

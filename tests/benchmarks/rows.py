@@ -64,6 +64,4 @@ def not_built(name: str, target: str, unit: str) -> Row:
 
 def cannot_run(name: str, why: str) -> Row:
     """Return the row of a benchmark that failed: neither met nor missed."""
-    return Row(
-        name=name, target="", measured=None, unit="", verdict=Verdict.CANNOT_RUN, note=why
-    )
+    return Row(name=name, target="", measured=None, unit="", verdict=Verdict.CANNOT_RUN, note=why)

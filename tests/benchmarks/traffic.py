@@ -12,6 +12,7 @@ from gateway.model import Frame, Structure
 from gateway.sim.sensor_formats import BTHOME_UUID
 
 RSSI_DBM: Final = -71
+_GOLDEN: Final = 2_654_435_761  # Knuth, The Art of Computer Programming, 6.4
 
 # Nothing is held back by the rate of a device: it is the rest that is measured.
 OPEN_INTAKE: Final = "intake: {burst: 10000, per_second: 1000}"
@@ -22,14 +23,18 @@ def address(number: int) -> str:
     return f"A4:C1:38:00:{number >> 8:02X}:{number & 0xFF:02X}"
 
 
+def readings(serial: int) -> tuple[int, int, int]:
+    """Return percent, hundredths of a degree, hundredths of a percent; scattered, repeatable."""
+    scattered = serial * _GOLDEN & 0xFFFF_FFFF
+    return 50 + scattered % 50, 1500 + (scattered >> 8) % 1000, 4000 + (scattered >> 16) % 2000
+
+
 def payload(serial: int) -> bytes:
-    """Return the `serial`th thing a device says; each differs from the one before."""
+    """Return the `serial`th thing a device says; its packet id differs from the one before."""
+    battery, temperature, humidity = readings(serial)
+    packet_id = serial & 0xFF
     return struct.pack(
-        "<BBBBBBhBH",
-        *(0x40, 0x00, serial & 0xFF),
-        *(0x01, 50 + serial % 50),
-        *(0x02, 1500 + serial % 1000),
-        *(0x03, 4000 + serial % 2000),
+        "<BBBBBBhBH", 0x40, 0x00, packet_id, 0x01, battery, 0x02, temperature, 0x03, humidity
     )
 
 

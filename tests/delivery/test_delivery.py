@@ -186,14 +186,14 @@ def test_live_traffic_that_could_fill_the_window_leaves_replay_its_turn(size: in
         await d.until(lambda: d.health.in_backlog() == 600)
         kept = d.backlog.bundles
         d.connect()
-        while d.backlog.bundles:
+        for _ in range(3 * kept):
             d.offer(d.routine, 2)
-            await d.until(lambda: len(d.uplink.outstanding) == size)
+            await d.until(lambda: not d.delivery.wanted_rows() or not d.backlog.unleased)
+            assert len(d.uplink.outstanding) == size
             d.acknowledge()
         lanes = "".join(message.lane[0] for message in d.uplink.sent)
-        assert lanes.count("r") == kept
-        assert "lll" not in lanes, "replay has its turn"
-        assert "rr" not in lanes[2:], "a live bundle waits for one of replay at most"
+        assert lanes.count("r") >= kept, "replay has its turn"
+        assert (2 * size + 1) * "r" not in lanes, "and live has its own"
 
     keep = KeepLimits(commit_after_ns=100_000_000)
     run(scene, Limits(pace_ns=0, send=SendLimits(window=size), keep=keep))

@@ -113,7 +113,9 @@ class Judge:
         observations: list[Json] = body["observations"]
         assert 1 <= len(observations) <= 100
         first = observations[0]["seq"]
-        assert [one["seq"] for one in observations] == list(range(first, first + len(observations)))
+        assert [one["seq"] for one in observations] == list(
+            range(first, first + len(observations))
+        )
         assert 0 <= first <= MOST_SEQ - len(observations)
         if lane == "obs/live":
             self._judge_order(body["stream"], observations[-1]["seq"])

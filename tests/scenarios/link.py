@@ -31,9 +31,8 @@ class SlowLink:
     ) -> None:
         assert self._server is not None
         self._server.close()
-        for way in self._ways:
-            way.cancel()
-        await asyncio.gather(*self._ways, return_exceptions=True)
+        if self._ways:
+            await asyncio.wait(self._ways)  # the agents have gone, so they end by themselves
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         way = asyncio.current_task()

@@ -8,14 +8,15 @@ stranger.
 import asyncio
 import os
 import signal
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 from gateway.model import Bundle
 from gateway.sim.agent_config import AgentOptions, device_name
+from gateway.sim.bluez_air import Advertisement
 from gateway.sim.ledger import KILL_MARGIN_NS, Ledger, Sent
 from gateway.sim.sensors import Emission, LoraPacket, Sensor, SensorOptions
 from gateway.sim.world import World
@@ -45,6 +46,7 @@ class Setting(NamedTuple):
     encrypted: int = 3
     ruuvi: int = 2
     lora: int = 2
+    crowd: tuple[SensorOptions, ...] = ()  # listed, silent by themselves, followed by nobody
     every_s: float = 0.4
     scan: str = "passive"
     intake: str = OPEN_INTAKE
@@ -76,11 +78,28 @@ class _HeardWorld(World):
     def __init__(self, spoken: Spoken) -> None:
         super().__init__(modems=[MODEM])
         self._spoken = spoken
+        self.packets = 0  # that the modem passed on
 
     def transmit(self, emission: Emission) -> bool:
         """Send, noting what was said."""
         self._spoken.note(emission)
         return super().transmit(emission)
+
+    def _deliver(self, copy: Advertisement | LoraPacket) -> bool:
+        taken = super()._deliver(copy)
+        self.packets += taken and isinstance(copy, LoraPacket)
+        return taken
+
+    def lora(self, address: int, payload: bytes) -> None:
+        """Let a LoRa node say anything, past the ledger."""
+        packet = LoraPacket(address=address, payload=payload, rssi_dbm=-80, snr_db=5)
+        assert self._deliver(packet), "the port is full"
+
+    @property
+    def audible(self) -> int:
+        """How many frames the agent could hear: every one, whoever sent it."""
+        assert not self.bluez.counters.overrun
+        return self.bluez.counters.signalled + self.packets
 
 
 class Stranger:
@@ -124,14 +143,16 @@ class Stage:
             link = SlowLink(self.broker.port, self._setting.link_delay_s)
             port = (await self._stack.enter_async_context(link)).port
         lines = ("clock: {source: system}", self._setting.intake, self._setting.delivery, "")
-        agent = AgentOptions(
-            mqtt_port=port, scan=self._setting.scan, extra="\n".join(lines)
-        )
+        agent = AgentOptions(mqtt_port=port, scan=self._setting.scan, extra="\n".join(lines))
         for options in self._setting.sensors():
             sensor = self.world.add_sensor(options)
             device = device_name(options, agent)
             self._spoken.listen(device, options, sensor.model.serial)
+        followed = len(self.world.sensors)
+        for options in self._setting.crowd:
+            self.world.add_sensor(options)
         self._config = self.world.agent_config(self._directory / "agent", agent)
+        del self.world.sensors[followed:]
         return self
 
     async def __aexit__(
@@ -145,9 +166,7 @@ class Stage:
         await self._stack.aclose()
 
     # ------------------------------------------------------------------------------------- waiting
-    async def until(
-        self, condition: Callable[[], bool], *, guard_s: float = HANG_GUARD_S
-    ) -> None:
+    async def until(self, condition: Callable[[], bool], *, guard_s: float = HANG_GUARD_S) -> None:
         """Return as soon as it holds, with all messages judged that have come."""
         with suppress(TimeoutError):
             async with asyncio.timeout(guard_s):
@@ -155,7 +174,9 @@ class Stage:
                     await asyncio.sleep(POLL_S)
                 return
         said = self.agent.log if self.runs else ""
-        text = f"it did not come about; missing {self.ledger.missing()[:5]}; the agent said:\n{said}"
+        text = (
+            f"it did not come about; missing {self.ledger.missing()[:5]}; the agent said:\n{said}"
+        )
         raise AssertionError(text)
 
     def _holds(self, condition: Callable[[], bool]) -> bool:
@@ -215,11 +236,19 @@ class Stage:
 
     async def start_agent(self) -> AgentProcess:
         """Start it with the one configuration; return when it hears."""
-        log = self._directory / f"agent{len(self.runs)}.log"
-        self.runs.append(AgentProcess(self._config, log, self.world.environment()))
+        self.runs.append(self._run_agent())
         await self.logged(f"transport {BLE} is up", f"transport {SERIAL} is up")
         self._hears_again()
         return self.agent
+
+    def another_agent(self) -> AgentProcess:
+        """Start one more on the same configuration, beside the one that runs."""
+        self.runs.insert(0, self._run_agent())
+        return self.runs[0]
+
+    def _run_agent(self) -> AgentProcess:
+        log = self._directory / f"agent{len(self.runs)}.log"
+        return AgentProcess(self._config, log, self.world.environment())
 
     async def logged(self, *texts: str) -> None:
         """Return when the agent has said each of the texts."""
@@ -258,10 +287,12 @@ class Stage:
             with suppress(asyncio.CancelledError):
                 await task
 
-    def lora_stranger(self) -> None:
-        """Let an unlisted LoRa node send."""
-        packet = LoraPacket(address=LORA_STRANGER, payload=b"01670110", rssi_dbm=-80, snr_db=5)
-        self.world.modems[MODEM].receive(packet)
+    @contextmanager
+    def unheard(self) -> Generator[None]:
+        """Excuse what is sent meanwhile: nobody can hear it."""
+        since_ns = boot_ns()
+        yield
+        self.ledger.away(since_ns, boot_ns())
 
     def transport(self, name: str) -> Any:  # noqa: ANN401 - an object of a message
         """Return what the newest status says of a transport."""

@@ -51,7 +51,10 @@ def test_killed_twice_with_a_backlog_the_agent_loses_nothing_it_had_accepted(pla
         for status in stage.read().statuses:
             assert not [name for name in status["counters"] if name.startswith("refused.")]
 
-    play(scenario, Setting(encrypted=4, delivery="delivery: {in_flight_window: 1}", link_delay_s=0.1))
+    play(
+        scenario,
+        Setting(encrypted=4, delivery="delivery: {in_flight_window: 1}", link_delay_s=0.1),
+    )
 
 
 def _judge_declarations(stage: Stage, kept: list[Bundle], more: list[Bundle]) -> None:

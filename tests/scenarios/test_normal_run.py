@@ -6,7 +6,7 @@ import pytest
 
 from gateway.sim.sensors import Phone
 from tests.scenarios.agents import fingerprint
-from tests.scenarios.stage import BLE, SERIAL, Setting, Stage, Stranger
+from tests.scenarios.stage import BLE, LORA_STRANGER, SERIAL, Setting, Stage, Stranger
 
 Play = Callable[..., None]
 
@@ -29,11 +29,12 @@ def test_all_that_listed_sensors_say_arrives_to_the_last_digit_and_nobody_elses(
         await stage.start_agent()
         async with stage.sending():
             await stage.arrived(150)
-            stage.lora_stranger()
+            stage.world.lora(LORA_STRANGER, b"01670110")
             await stage.arrived(50)
         await stage.all_arrived()
         await stage.end_agent()
         counters = stage.read().last["counters"]
+        assert counters["heard"] == stage.world.audible
         assert counters["unlisted"] > (40 if scan == "active" else 10)
         assert counters["decoded"] == stage.ledger.sent_count
         assert counters["delivered"] == counters["observed"] == stage.ledger.sent_count
@@ -51,7 +52,10 @@ def test_a_clean_end_is_told_and_the_next_run_says_so(play: Play) -> None:
             await stage.end_agent()
         first = stage.read().last
         assert (first["state"], first["clean"]) == ("offline", True)
-        assert {one["name"]: one["state"] for one in first["transports"]} == {BLE: "up", SERIAL: "up"}
+        assert {one["name"]: one["state"] for one in first["transports"]} == {
+            BLE: "up",
+            SERIAL: "up",
+        }
         await stage.start_agent()
         await stage.until(lambda: stage.read().last["state"] == "online")
         birth = next(s for s in stage.read().statuses if s["session"] > first["session"])

@@ -252,3 +252,26 @@ def test_two_adapters_share_the_fate_of_bluetoothd_and_not_each_others(at_ble: A
         await second.hears()
 
     at_ble(scenario, ACTIVE, adapters=("hci0", "hci1"))
+
+
+def test_an_adapter_that_is_stuck_does_not_silence_the_other_for_long(at_ble: AtBle) -> None:
+    stuck = MethodFault(member="StartDiscovery", path=names.adapter_path("hci0"), hang=True)
+
+    async def scenario(first: BlePlace) -> None:
+        second = BlePlace(
+            first.world, BleSettings(adapter="hci1", patterns=PATTERNS), SystemClock()
+        )
+        await stay(second, both(first, second))
+
+    async def both(first: BlePlace, second: BlePlace) -> None:
+        await first.hears()
+        await second.hears()
+        first.world.bluez.faults.add(stuck)
+        first.world.bluez.power("hci0", on=False)
+        first.world.bluez.power("hci0", on=True)
+        await first.is_(DOWN, "bluetoothd does not answer")  # and bleak's connection is reset
+        await second.counts("restarts")
+        await second.hears()
+
+    impatient = msgspec.structs.replace(ACTIVE, start_limit_s=0.1)
+    at_ble(scenario, impatient, adapters=("hci0", "hci1"))

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
 import serial
@@ -18,7 +19,8 @@ from gateway.clock import SystemClock
 from gateway.health import Health
 from gateway.model import TransportState
 from gateway.transport.serial import SerialSettings, SerialTransport
-from gateway.transport.serial.port import LineErrors, line_errors
+from gateway.transport.serial.port import LineErrors, Port, line_errors
+from tests.brokers import strict_run
 from tests.transport.places import AtSerial, HandClock, Listed, SerialPlace, until
 
 UP, DOWN, DEAF = TransportState.UP, TransportState.DOWN, TransportState.DEAF
@@ -128,11 +130,29 @@ def test_half_a_packet_of_the_last_opening_spoils_no_packet_of_the_next(
         received = place.counters["received_bytes"]
         await place.counts("received_bytes", received + 1)
         place.hardware.replug()
+        await place.counts("opened", 2)
+        await place.is_(UP)  # its answer was not taken for the other half
         await place.hears()
         assert place.counters["bad_frames"] == 1
+        assert "failed_setups" not in place.counters
         assert all(len(frame.payload) == 4 for frame in place.intake.frames)
 
     at_serial(scenario)
+
+
+def test_a_terminal_that_hangs_up_has_ended_too() -> None:
+    async def scenario() -> None:
+        ours, theirs = os.pipe()  # at its end it reads as a terminal does after a hang-up: empty
+        heard: list[bytes] = []
+        port = Port("ttyX", cast("serial.Serial", os.fdopen(ours, "rb")), heard.append)
+        os.write(theirs, b"+OK")
+        await until(lambda: heard)
+        os.close(theirs)
+        await until(port.ended.is_set)
+        assert (heard, port.cause) == ([b"+OK", b""], "ttyX was unplugged")
+        await port.close()
+
+    strict_run(scenario())
 
 
 def test_a_port_in_use_is_said_to_be(at_serial: AtSerial, port: Path) -> None:

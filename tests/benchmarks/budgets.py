@@ -1,0 +1,60 @@
+"""The budgets in DESIGN's order: which function measures each, and how long that takes.
+
+A benchmark has a file of its own and a function `measure(*, quick)` that returns rows, run in a
+process of its own. `quick` shortens it for a first look; its numbers are not for the record.
+"""
+
+from typing import Final, Protocol
+
+import msgspec
+
+from tests.benchmarks import (
+    bench_admission,
+    bench_disk,
+    bench_drain,
+    bench_hot_path,
+    bench_idle,
+    bench_latency,
+    bench_memory,
+    bench_start,
+    bench_strangers,
+    bench_throughput,
+)
+from tests.benchmarks.rows import Row, not_built
+
+
+class Measure(Protocol):
+    """What a benchmark's file offers; whatever it raises means that it cannot run."""
+
+    def __call__(self, *, quick: bool) -> list[Row]:
+        """Measure, and return one row per line of the budgets."""
+        ...
+
+
+class Benchmark(msgspec.Struct, frozen=True):
+    """A benchmark, by the name `--only` knows it by."""
+
+    name: str
+    measure: Measure
+    about_s: int  # in full; quick takes a third at most
+
+
+def _esp32(*, quick: bool) -> list[Row]:
+    del quick
+    return [not_built("ESP32: peak Python heap with BLE, LoRa and TLS uplink", "<= 56", "KB")]
+
+
+BENCHMARKS: Final = (
+    Benchmark("admission", bench_admission.measure, 70),
+    Benchmark("hot-path", bench_hot_path.measure, 60),
+    Benchmark("throughput", bench_throughput.measure, 25),
+    Benchmark("drain", bench_drain.measure, 35),
+    Benchmark("disk", bench_disk.measure, 65),
+    Benchmark("latency", bench_latency.measure, 35),
+    Benchmark("memory", bench_memory.measure, 25),
+    Benchmark("strangers-own", bench_strangers.measure_own, 250),
+    Benchmark("strangers-process", bench_strangers.measure_process, 110),
+    Benchmark("idle", bench_idle.measure, 65),
+    Benchmark("start", bench_start.measure, 15),
+    Benchmark("esp32", _esp32, 0),
+)
