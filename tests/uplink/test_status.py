@@ -62,7 +62,7 @@ def test_a_full_report_stands_in_the_schemas_words_and_order() -> None:
         "gateway": "gw-kiel-0042",
         "session": 12,
         "software": "ugw 0.1.0",
-        "sentTime": "2026-11-22T02:56:40.000Z",
+        "sentTime": "2026-11-22T00:16:40.000Z",
         "state": "online",
         "boot": "b0075eed",
         "uptimeMs": 1_000_000,
