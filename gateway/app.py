@@ -124,7 +124,7 @@ class Agent:
         """Put somebody between pipeline and delivery who looks on; before `run`."""
         self.pipeline = self._make_pipeline(wrap(self.delivery))
 
-    # ------------------------------------------------------------------------------------- uplink
+    # -------------------------------------------------------------------------------------- uplink
     def _on_up(self) -> None:
         if self.uplink.session >= self._sessions_until - SESSIONS_AHEAD:
             self._sessions_until += SESSIONS_PER_RESERVATION
@@ -189,7 +189,7 @@ async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
         await asyncio.wait(tasks, timeout=HEARING_ENDS_S)
 
 
-# ------------------------------------------------------------------------------------ process
+# ----------------------------------------------------------------------------------------- process
 async def serve(
     settings: Settings,
     registry: Registry,

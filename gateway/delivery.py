@@ -76,8 +76,7 @@ class Delivery:
         health.in_memory = self.in_memory
         health.in_backlog = self.in_backlog
 
-    # ----------------------------------------------------------------------------------------
-    # books
+    # --------------------------------------------------------------------------------------- books
     def in_memory(self) -> int:
         """Observations unsettled and not committed."""
         return self._books.in_memory + sum(len(packer) for packer in self._packers.values())
@@ -100,8 +99,7 @@ class Delivery:
         lowest = (self._books.lowest(stream.id), self.keeper.floor(stream.id))
         return min(unsettled + [number for number in lowest if number is not None])
 
-    # ------------------------------------------------------------------------------------- 5
-    # bundle
+    # ------------------------------------------------------------------------------------ 5 bundle
     @property
     def has_room(self) -> bool:
         """Whether another observation may be offered."""
@@ -133,8 +131,7 @@ class Delivery:
         parcel = self._books.enter(packer.seal())
         self._live[parcel.bundle.key] = parcel
 
-    # --------------------------------------------------------------------------------------- 6
-    # send
+    # -------------------------------------------------------------------------------------- 6 send
     def pump(self) -> None:
         """Send what may be sent: live first, then replay, but for the slot that is replay's."""
         while self._send_live() or self._send_replay():
@@ -225,8 +222,7 @@ class Delivery:
         else:
             self.keeper.give_back(parcels)
 
-    # ------------------------------------------------------------------------------------- 8
-    # settle
+    # ------------------------------------------------------------------------------------ 8 settle
     def ended(self, parcel: Parcel, *, acknowledged: bool) -> None:
         """Settle a parcel, or put it back where it was."""
         if acknowledged:
@@ -247,8 +243,7 @@ class Delivery:
         self._live[parcel.bundle.key] = parcel
         self._live = OrderedDict(sorted(self._live.items(), key=_heard_first))
 
-    # ------------------------------------------------------------------------------------------
-    # end
+    # ----------------------------------------------------------------------------------------- end
     async def run(self) -> None:
         """Run the two tasks that deal with the store, until `settle_rest`."""
         async with asyncio.TaskGroup() as group:

@@ -34,8 +34,7 @@ Reading = tuple[str, Value, int, str]
 Result = tuple[str, Value, int, str, str, tuple[str, ...]]
 
 
-# ---------------------------------------------------------------------------------------------- 1
-# hear
+# ------------------------------------------------------------------------------------------ 1 hear
 class Frame(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One advertisement or one LoRa packet as it was heard, nothing interpreted."""
 
@@ -80,8 +79,7 @@ class Transport(Protocol):
         ...
 
 
-# -------------------------------------------------------------------------------------------- 3
-# decode
+# ---------------------------------------------------------------------------------------- 3 decode
 class Sealed(msgspec.Struct, frozen=True, gc=False):
     """How to open an encrypted frame: said by its driver, done by the gateway (AES-CCM)."""
 
@@ -105,8 +103,7 @@ class Driver(Protocol):
         ...
 
 
-# ------------------------------------------------------------------------------------------- 4
-# observe
+# --------------------------------------------------------------------------------------- 4 observe
 class Link(msgspec.Struct, frozen=True, gc=False):
     """How an observation reached the gateway."""
 
@@ -143,8 +140,7 @@ class Stream(msgspec.Struct):
         return seq
 
 
-# -------------------------------------------------------------------------------------------- 5
-# bundle
+# ---------------------------------------------------------------------------------------- 5 bundle
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One observation, rendered but for its time: wire.observation_head, wire.observation_tail."""
 
@@ -175,8 +171,7 @@ class Bundle(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return (self.stream, self.first_seq)
 
 
-# ---------------------------------------------------------------------------------------------- 6
-# send
+# ------------------------------------------------------------------------------------------ 6 send
 class Lane(StrEnum):
     """Each transmission uses one; a re-send may use the other."""
 
@@ -218,8 +213,7 @@ class Uplink(Protocol):
         ...
 
 
-# ---------------------------------------------------------------------------------------------- 7
-# keep
+# ------------------------------------------------------------------------------------------ 7 keep
 class Kept(msgspec.Struct, frozen=True, gc=False):
     """A bundle in the backlog and the row it stands in."""
 

@@ -128,8 +128,7 @@ class Pipeline:
         """Frames admitted and not yet decoded."""
         return len(self._slots) + len(self._queue)
 
-    # ------------------------------------------------------------------------------------- the
-    # task
+    # ------------------------------------------------------------------------------------ the task
     async def run(self) -> None:
         """Decode what waits, for ever, while delivery has room."""
         while True:

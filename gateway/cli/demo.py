@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -30,9 +30,12 @@ from gateway.sim.demo_world import demo_world
 
 _REFRESH_S: Final = 0.25
 _PLAIN_S: Final = 5.0  # between two reports, where there is no terminal
-_OUTAGE_S: Final = 15  # away, and back for as long
+_OUTAGE_S: Final = 15  # the broker is away, and as long it stays once the agent has it back
 # The demo's readings are made up, so whether the clock is synchronised is beside the point.
 _TRUST: Final = "clock: {source: system}\n"
+# For the same reason they may go to any broker in clear. The demo's own knows no MQTT 5.
+_YOURS: Final = {"UGW__MQTT__ALLOW_CLEARTEXT": "true"}
+_OWN: Final = {"UGW__MQTT__VERSION": "3.1.1"}
 
 
 class _Wish(msgspec.Struct, frozen=True):
@@ -49,7 +52,7 @@ def demo(
         str, typer.Option(help="A broker of yours, HOST:PORT, instead of the demo's own.")
     ] = "",
     outage: Annotated[
-        bool, typer.Option("--outage", help="The demo's broker is away half of the time.")
+        bool, typer.Option("--outage", help="The demo's broker goes away and comes back.")
     ] = False,
     duration: Annotated[
         float, typer.Option(help="Seconds after which it ends; 0: at Ctrl-C.", min=0)
@@ -69,13 +72,15 @@ def demo(
         cause = "only the demo's own broker can be away; stop yours by hand"
         raise typer.BadParameter(cause, param_hint="--outage")
     wish = _Wish(host_and_port(broker) if broker else None, outage=outage, duration_s=duration)
-    failed: list[BaseException] = []
+    failed: BaseException | None = None
     try:
         asyncio.run(_demo(wish))
-    except* UgwError as group:  # out of the tasks that run beside each other
-        failed += group.exceptions
-    if failed:
-        raise failed[0]
+    except* UgwError as group:
+        failed = group
+    while isinstance(failed, BaseExceptionGroup):  # out of the tasks that run beside each other
+        failed = failed.exceptions[0]
+    if failed is not None:
+        raise failed
 
 
 async def _demo(wish: _Wish) -> None:
@@ -85,24 +90,31 @@ async def _demo(wish: _Wish) -> None:
         loop.add_signal_handler(number, stop.set)
     if wish.duration_s:
         loop.call_later(wish.duration_s, stop.set)
-    messages = Messages()
-    messages.take_over()
+    view = _View()
     async with AsyncExitStack() as stack:
-        address, overrides, note = await _broker(wish, stack)
+        host, port = await _broker(wish, view, stack)
         world = await stack.enter_async_context(demo_world())
         os.environ.update(world.environment())  # read by bleak, as by any D-Bus program
-        host, port = address
         options = AgentOptions(gateway="gw-demo", mqtt_host=host, mqtt_port=port, extra=_TRUST)
         config = world.agent_config(world.directory / "agent", options)
-        settings, registry = _settings(config, overrides)
+        settings, registry = _settings(config, _OWN if wish.address is None else _YOURS)
         await stack.enter_async_context(_beside(world.run(), name="demo.world"))
-        view = _View(messages, note)
         async with _beside(view.refresh(), name="demo.view"):
             await serve(settings, registry, stop, view.attend)
         view.last()
 
 
-def _settings(path: Path, overrides: dict[str, str]) -> tuple[Settings, Registry]:
+async def _broker(wish: _Wish, view: "_View", stack: AsyncExitStack) -> tuple[str, int]:
+    """Return where the agent is to send; the demo's own broker ends with the stack."""
+    if wish.address is not None:
+        return wish.address
+    own = await stack.enter_async_context(DemoBroker())
+    if wish.outage:
+        await stack.enter_async_context(_beside(_come_and_go(own, view), name="demo.outage"))
+    return own.host, own.port
+
+
+def _settings(path: Path, overrides: Mapping[str, str]) -> tuple[Settings, Registry]:
     registry = discover()
     known = {"drivers": registry.models(), "modems": registry.modems()}
     return load(path, environ=overrides, **known), registry
@@ -117,73 +129,65 @@ async def _beside(work: Coroutine[Any, Any, None], *, name: str) -> AsyncGenerat
         task.cancel()
 
 
-# ------------------------------------------------------------------------------------- the broker
-async def _broker(
-    wish: _Wish, stack: AsyncExitStack
-) -> tuple[tuple[str, int], dict[str, str], Callable[[], str]]:
-    """Return where the agent is to send, what its configuration needs for that, and a note."""
-    if wish.address is not None:
-        # What the demo sends is made up, so it may go to any broker in clear.
-        return wish.address, {"UGW__MQTT__ALLOW_CLEARTEXT": "true"}, lambda: ""
-    own = await stack.enter_async_context(DemoBroker())
-    outage = _Outage(own)
-    if wish.outage:
-        await stack.enter_async_context(_beside(outage.run(), name="demo.outage"))
-    # amqtt knows no other version.
-    return (own.host, own.port), {"UGW__MQTT__VERSION": "3.1.1"}, lambda: outage.note
-
-
-class _Outage:
-    """A broker that is away half of the time."""
-
-    def __init__(self, broker: DemoBroker) -> None:
-        self._broker = broker
-        self.note = ""
-
-    async def run(self) -> None:
-        while True:
-            await self._count_down("--outage stops it in {} s")
-            await self._broker.stop()
-            await self._count_down("stopped by --outage, back in {} s")
-            await self._broker.start()
-
-    async def _count_down(self, note: str) -> None:
-        for left_s in range(_OUTAGE_S, 0, -1):
-            self.note = note.format(left_s)
-            await asyncio.sleep(1)
-
-
 # --------------------------------------------------------------------------------------- the view
 class _View:
-    """Shows the agent: live on a terminal, otherwise a few lines every few seconds."""
+    """Shows the agent: live on a terminal, otherwise a few lines every few seconds.
 
-    def __init__(self, messages: Messages, note: Callable[[], str]) -> None:
+    `note` is said of the broker.
+    """
+
+    def __init__(self) -> None:
         # Where the locale has no such character as a bar, a question mark will do.
         reconfigure = getattr(sys.stdout, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
+        self.note = ""
         self._console = Console(highlight=False, emoji=False)
-        self._messages = messages
-        self._note = note
-        self._agent = asyncio.get_running_loop().create_future()
+        self._messages = Messages()
+        self._messages.take_over()
+        self._onlooker: asyncio.Future[Onlooker] = asyncio.get_running_loop().create_future()
 
     def attend(self, agent: Agent) -> None:
         """Watch this agent."""
-        self._agent.set_result(Onlooker(agent, self._note))
+        self._onlooker.set_result(Onlooker(agent, self._messages))
+
+    @property
+    def connected(self) -> bool:
+        """Whether the agent has a connection."""
+        return self._onlooker.done() and self._onlooker.result().connected
 
     async def refresh(self) -> None:
         """Show it until cancelled."""
-        onlooker: Onlooker = await self._agent
+        onlooker = await self._onlooker
         if not self._console.is_terminal or self._console.is_dumb_terminal:
             while True:
                 await asyncio.sleep(_PLAIN_S)
-                self._console.print(dashboard.summary(onlooker.page(self._messages)))
+                self._console.print(dashboard.summary(onlooker.page(note=self.note)))
         with Live(console=self._console, screen=True, auto_refresh=False) as live:
             while True:
-                lines = self._console.height
-                live.update(onlooker.page(self._messages, lines=lines), refresh=True)
+                page = onlooker.page(note=self.note, lines=self._console.height)
+                live.update(page, refresh=True)
                 await asyncio.sleep(_REFRESH_S)
 
     def last(self) -> None:
         """Leave the last page behind."""
-        self._console.print(self._agent.result().page(self._messages, over=True))
+        self._console.print(self._onlooker.result().page(over=True))
+
+
+# ------------------------------------------------------------------------------------- the outage
+async def _come_and_go(broker: DemoBroker, view: _View) -> None:
+    """Take the broker away, and bring it back for as long as the agent needs and some more."""
+    while True:
+        while not view.connected:
+            view.note = "it is there; the agent tries again after a while"
+            await asyncio.sleep(_REFRESH_S)
+        await _count_down("--outage stops it in {} s", view)
+        await broker.stop()
+        await _count_down("stopped by --outage, back in {} s", view)
+        await broker.start()
+
+
+async def _count_down(note: str, view: _View) -> None:
+    for left_s in range(_OUTAGE_S, 0, -1):
+        view.note = note.format(left_s)
+        await asyncio.sleep(1)

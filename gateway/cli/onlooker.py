@@ -19,17 +19,22 @@ _MESSAGES: Final = 3
 
 
 class Onlooker:
-    """Watches one agent from before its run. `note` says what is done to the broker."""
+    """Watches one agent from before its run, and what is said meanwhile."""
 
-    def __init__(self, agent: Agent, note: Callable[[], str]) -> None:
+    def __init__(self, agent: Agent, messages: "Messages") -> None:
         self._agent = agent
-        self._note = note
+        self._messages = messages
         self._newest: dict[str, Observation] = {}  # by device, as many as are listed
         self._counts = Counter[str]()
         agent.tap(self._watch)
 
-    def page(self, log: "Messages", *, lines: int | None = None, over: bool = False) -> Page:
-        """Return what there is to see now, on so many lines."""
+    @property
+    def connected(self) -> bool:
+        """Whether the agent can send."""
+        return self._agent.uplink.connected
+
+    def page(self, *, note: str = "", lines: int | None = None, over: bool = False) -> Page:
+        """Return what there is to see now, on so many lines; `note` is said of the broker."""
         agent = self._agent
         given = agent.settings.gateway
         return Page(
@@ -44,23 +49,23 @@ class Onlooker:
                 for device in agent.devices
             ],
             health=agent.health,
-            broker=self._broker(),
+            broker=self._broker(note),
             store=self._store(),
-            log=tuple(log.newest),
+            log=tuple(self._messages.newest),
             lines=lines,
             over=over,
         )
 
-    def _broker(self) -> Broker:
+    def _broker(self, note: str) -> Broker:
         mqtt, sender = self._agent.settings.mqtt, self._agent.delivery.sender
         return Broker(
             host=mqtt.host,
             port=mqtt.port,
             version=mqtt.version,
-            connected=self._agent.uplink.connected,
+            connected=self.connected,
             in_flight=sender.in_flight,
             window=sender.window,
-            note=self._note(),
+            note=note,
         )
 
     def _store(self) -> Store:

@@ -57,7 +57,8 @@ class Passage(NamedTuple):
 def measure_own(*, quick: bool) -> list[Row]:
     """Measure our own objects."""
     tracemalloc.start()
-    seen = asyncio.run(_pass(_QUICK if quick else _STRANGERS, _own_mb))
+    count = _QUICK if quick else _STRANGERS
+    seen = asyncio.run(_pass(count, _own_mb, step=count // 10))
     tracemalloc.stop()
     title = f"{seen.heard:,} strange addresses, our own objects"
     return [at_most(title, OWN_MB, seen.growth_mb, "MB")]
@@ -65,7 +66,7 @@ def measure_own(*, quick: bool) -> list[Row]:
 
 def measure_process(*, quick: bool) -> list[Row]:
     """Measure the process."""
-    seen = asyncio.run(_pass(_QUICK if quick else _STRANGERS, _resident_mb))
+    seen = asyncio.run(_pass(_QUICK if quick else _STRANGERS, _resident_mb, step=_STEP))
     # In a process of its own, for memory once taken is not given back.
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         alone_kb = pool.apply(bleak_alone_kb)
@@ -78,8 +79,8 @@ def measure_process(*, quick: bool) -> list[Row]:
     ]
 
 
-async def _pass(count: int, memory_mb: Callable[[], float]) -> Passage:
-    """Let them pass; the most that memory grew, after each thousand."""
+async def _pass(count: int, memory_mb: Callable[[], float], *, step: int) -> Passage:
+    """Let them pass; the most that memory grew, looked at after each step."""
     health = Health(SystemClock("system"))
     async with simulated_air(temporary_timeout_s=_BLUEZ_FORGETS_S) as air, _hearing(health):
         await _first_heard(air, health)
@@ -87,8 +88,8 @@ async def _pass(count: int, memory_mb: Callable[[], float]) -> Passage:
         before_mb, heard = memory_mb(), health.frames.heard
         growths_mb: list[float] = []
         most_devices = 0
-        for first in range(_WARM_UP + 1, _WARM_UP + 1 + count, _STEP):
-            devices = await _send(air, health, first, _STEP) - devices_before
+        for first in range(_WARM_UP + 1, _WARM_UP + 1 + count, step):
+            devices = await _send(air, health, first, step) - devices_before
             most_devices = max(most_devices, devices)
             growths_mb.append(memory_mb() - before_mb)
     assert health.frames.unlisted == health.frames.heard

@@ -15,8 +15,9 @@ import pytest
 import typer
 
 from gateway.cli.broker_address import host_and_port
+from gateway.cli.exit_codes import ExitCode
 from gateway.cli.main import main
-from gateway.errors import SimulatorError
+from gateway.errors import BacklogError, SimulatorError
 from gateway.sim.demo_broker import DemoBroker
 from tests.brokers import HANG_S, Mosquitto, Subscriber, strict_run
 
@@ -156,13 +157,33 @@ def test_on_a_terminal_it_is_a_live_page_and_ctrl_c_ends_it(demo: Demo) -> None:
 
 # ------------------------------------------------------------------------------- what can be wrong
 def test_without_a_dbus_daemon_it_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    demo: Demo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    process = demo()
+    said, _ = process.communicate(timeout=HANG_S)
+    assert process.returncode == ExitCode.FAILED
+    assert "apt install dbus-daemon" in said.decode()
+    assert "Traceback" not in said.decode()
+
+
+def test_what_the_agent_cannot_do_is_said_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def fail(*_: object) -> None:
+        cause = "the disk is full"
+        raise BacklogError(cause, "make room")
+
+    def leave_alone(_: object) -> None:
+        """Leave the log to pytest."""
+
+    monkeypatch.setattr("gateway.cli.demo.serve", fail)
+    monkeypatch.setattr("gateway.cli.onlooker.Messages.take_over", leave_alone)
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "")  # the demo sets it for its process
     with pytest.raises(SystemExit) as ended:
-        main(["demo"])
-    assert ended.value.code == 1
-    assert "apt install dbus-daemon" in capfd.readouterr().err
+        main(["demo", "--outage"])
+    assert ended.value.code == ExitCode.FAILED
+    assert capfd.readouterr().err == "error: the disk is full\nmake room\n"
 
 
 def test_without_amqtt_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,29 +1,52 @@
 """A delivery with both ends in the test's hands: a fake broker, a store that can fail."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
+from gateway.backlog import DEFAULT_MAX_BYTES
 from gateway.backlog.memory import MemoryBacklog
 from gateway.bundle import Identity, Renderer
 from gateway.delivery import Delivery, Limits
 from gateway.errors import BacklogError
 from gateway.health import Health
 from gateway.keeper import KeepLimits
-from gateway.model import Bundle, Stream
+from gateway.model import Bundle, Kept, Stream
 from gateway.rim import Rim
 from gateway.sender import SendLimits
 from tests.fakes import FakeClock, FakeUplink, observe, streams
 
 HANG_GUARD_S = 10
+BUSY = 20_000  # questions for the time in one turn; a few thousand are asked at most
 SOON = Limits(pace_ns=1_000_000, keep=KeepLimits(commit_after_ns=20_000_000))
 
 
-class TrialBacklog(MemoryBacklog):
-    """A memory store whose next operations can be held up or made to fail."""
+class WatchedClock(FakeClock):
+    """Time that stands still until a test lets it pass: who waits for it in a loop is caught."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.asked = 0  # since the test had its turn
+
+    def boot_ns(self) -> int:
+        self.asked += 1
+        assert self.asked < BUSY, "a busy loop"
+        return super().boot_ns()
+
+
+class TrialBacklog(MemoryBacklog):
+    """A memory store whose next operations can be held up or made to fail.
+
+    `failing` names operations that fail, `gates` those that wait before they begin; `calls` counts
+    all that were begun.
+    """
+
+    def __init__(self, *, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+        super().__init__(max_bytes=max_bytes)
+        self.failing: set[str] = set()
+        self.gates: dict[str, asyncio.Event] = {}
+        self.calls = Counter[str]()
         self.commits = 0
         self.broken = False
         self.held_up = False
@@ -38,18 +61,50 @@ class TrialBacklog(MemoryBacklog):
         if self.broken:
             message = "no space left on device"
             raise BacklogError(message)
+        await self._begin("append")
+        rows = await super().append(bundles, counters)
         self.commits += 1
-        return await super().append(bundles, counters)
+        return rows
+
+    async def _begin(self, operation: str) -> None:
+        self.calls[operation] += 1
+        if operation in self.gates:
+            await self.gates[operation].wait()
+        if operation in self.failing:
+            message = f"{operation}: input/output error"
+            raise BacklogError(message)
+
+    async def lease(self, limit: int) -> Sequence[Kept]:
+        await self._begin("lease")
+        return await super().lease(limit)
+
+    async def settle(self, rows: Sequence[int]) -> None:
+        await self._begin("settle")
+        await super().settle(rows)
+
+    async def oldest(self) -> Bundle | None:
+        await self._begin("oldest")
+        return await super().oldest()
+
+    async def first_unsettled(self, stream: str) -> int | None:
+        await self._begin("first_unsettled")
+        return await super().first_unsettled(stream)
 
 
 class Desk:
     """One delivery and its surroundings."""
 
-    def __init__(self, limits: Limits = SOON, *, connected: bool = True) -> None:
-        self.clock = FakeClock()
+    def __init__(
+        self,
+        limits: Limits = SOON,
+        *,
+        connected: bool = True,
+        backlog: TrialBacklog | None = None,
+    ) -> None:
+        self.clock = WatchedClock()
         self.health = Health(self.clock)
         self.uplink = FakeUplink(connected=connected)
-        self.backlog = TrialBacklog()
+        self.backlog = backlog or TrialBacklog()
         self.streams = streams()
         self.routine, self.event = self.streams
         self.delivery = Delivery(
@@ -94,15 +149,18 @@ class Desk:
         """Wait for a condition while time passes; the law holds meanwhile."""
         async with asyncio.timeout(HANG_GUARD_S):
             while not condition():
+                self.clock.asked = 0
                 self.clock.pass_s(0.002)
                 await asyncio.sleep(0.001)
                 assert self.health.observations_law() == 0
 
 
 @asynccontextmanager
-async def desk(limits: Limits = SOON, *, connected: bool = True) -> AsyncIterator[Desk]:
+async def desk(
+    limits: Limits = SOON, *, connected: bool = True, backlog: TrialBacklog | None = None
+) -> AsyncIterator[Desk]:
     """Run a delivery's tasks around a test."""
-    made = Desk(limits, connected=connected)
+    made = Desk(limits, connected=connected, backlog=backlog)
     await made.backlog.open(made.streams)
     tasks = asyncio.create_task(made.delivery.run(), name="delivery")
     if connected:
@@ -112,6 +170,8 @@ async def desk(limits: Limits = SOON, *, connected: bool = True) -> AsyncIterato
     finally:
         if made.backlog.gate is not None:
             made.backlog.gate.set()
+        for gate in made.backlog.gates.values():
+            gate.set()
         made.delivery.keeper.stop()
         await tasks
         made.delivery.sender.close()

@@ -23,6 +23,7 @@ from gateway.keeper import KeepLimits
 from gateway.model import Bundle, Kept, Stream
 from gateway.rim import Rim
 from gateway.sender import SendLimits
+from tests.delivery.desk import WatchedClock
 from tests.fakes import NS, FakeClock, FakeUplink, Sent, observe
 
 T = TypeVar("T")
@@ -230,7 +231,7 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.clock = FakeClock()
+        self.clock = WatchedClock()
         self.runner = asyncio.Runner(loop_factory=lambda: VirtualLoop(self.clock))
         self.medium = Medium()
         self.lives = itertools.count()
@@ -246,6 +247,7 @@ class Machine(RuleBasedStateMachine):
         """Act within the event loop; tasks get one turn."""
 
         async def scene() -> T:
+            self.clock.asked = 0
             return act()
 
         return self.runner.run(scene())
@@ -384,7 +386,13 @@ class Machine(RuleBasedStateMachine):
         assert not self.life.tasks.done()
 
     def teardown(self) -> None:
-        """Mend everything: then all arrives that was not declared."""
+        try:
+            self._mend_and_judge()
+        finally:
+            self.runner.close()
+
+    def _mend_and_judge(self) -> None:
+        """With everything mended all arrives that was not declared."""
         life = self.life
         self.play(life.heal)
         for _ in range(HEALING_ROUNDS):
@@ -406,7 +414,6 @@ class Machine(RuleBasedStateMachine):
         self._finish_books()
         assert self.offered <= self.settled
         self._let_go()
-        self.runner.close()
 
 
 Machine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

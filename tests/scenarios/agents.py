@@ -68,7 +68,7 @@ class AgentProcess:
         return killed_at_ns
 
 
-# ---------------------------------------------------------------------------------------- its store
+# -------------------------------------------------------------------------------------- its store
 def copy_store(store: Path, to: Path) -> Path:
     """Copy the store of an agent that is dead, byte by byte."""
     return shutil.copytree(store, to)

@@ -163,7 +163,7 @@ class Judge:
         self.statuses.append(body)
 
     def _judge_session(self, body: Json) -> None:
-        """A number is one connection's: never of two runs, and never smaller than before."""
+        """Hold a number to be one connection's: never of two runs, never below one before."""
         session, run = body["session"], tuple(s["stream"] for s in body["streams"])
         assert self._sessions.setdefault(session, run) == run
         assert session == max(self._sessions)

@@ -170,7 +170,7 @@ class Stage:
         """Return as soon as it holds, with all messages judged that have come."""
         with suppress(TimeoutError):
             async with asyncio.timeout(guard_s):
-                while not self._holds(condition):
+                while not self._holds(condition):  # noqa: ASYNC110 - processes set no event
                     await asyncio.sleep(POLL_S)
                 return
         said = self.agent.log if self.runs else ""

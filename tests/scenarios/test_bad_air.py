@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -88,11 +88,13 @@ def _flipped(frame: bytes, bit: int) -> bytes:
 
 def _nonsense() -> Iterator[list[Advertisement]]:
     """Yield all of it in rounds in which each device speaks once, so that none is coalesced."""
-    plain = [
+    plain: list[dict[str, Any]] = [
         *({"services": {BTHOME: frame}} for frame in _mangled("ble/bthome_v2")),
         *({"manufacturer": {RUUVI: frame}} for frame in _mangled("ble/ruuvi_rawv2")),
     ]
-    keyed = [{"services": {BTHOME: frame}} for frame in _mangled("ble/bthome_v2", keyed=True)]
+    keyed: list[dict[str, Any]] = [
+        {"services": {BTHOME: frame}} for frame in _mangled("ble/bthome_v2", keyed=True)
+    ]
     while plain or keyed:
         yield [
             Advertisement(address=address, **waiting.pop())
@@ -104,8 +106,7 @@ def _nonsense() -> Iterator[list[Advertisement]]:
 def _lora_nonsense() -> Iterator[bytes]:
     for frame in _mangled("lora/cayenne_lpp"):
         yield frame.hex().encode()
-    for text in (b"", b"0", b"016", b"0167xx10", b"+RCV=1,2,", bytes(range(1, 200))):
-        yield text
+    yield from (b"", b"0", b"016", b"0167xx10", b"+RCV=1,2,", bytes(range(1, 200)))
 
 
 def test_nonsense_from_listed_devices_is_counted_and_costs_no_other_sensor_a_frame(

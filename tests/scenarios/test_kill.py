@@ -1,5 +1,6 @@
 """SIGKILL, at the worst of times: what had been accepted arrives, what had not is declared."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,8 @@ from gateway.model import Bundle
 from tests.scenarios.stage import Setting, Stage
 
 Play = Callable[..., None]
+
+ENCRYPTED = re.compile(r"urn:dev:mac:a4c138fffe0001..")
 
 
 def _streams(status: Any) -> set[str]:  # noqa: ANN401 - an object of a message
@@ -48,6 +51,7 @@ def test_killed_twice_with_a_backlog_the_agent_loses_nothing_it_had_accepted(pla
         assert "unclean=False" in first.log
         assert all("unclean=True" in run.log for run in stage.runs[1:])
         _judge_declarations(stage, kept, more)
+        _judge_replay_flags(stage)
         for status in stage.read().statuses:
             assert not [name for name in status["counters"] if name.startswith("refused.")]
 
@@ -72,3 +76,27 @@ def _judge_declarations(stage: Stage, kept: list[Bundle], more: list[Bundle]) ->
             if stream in _ends(rows):
                 assert declared[stream]["nextSeq"] == _ends(rows)[stream]
     assert births[frozenset(_streams(two))]["counters"]["recovered"] > 50
+
+
+def _judge_replay_flags(stage: Stage) -> None:
+    """See the first frame flagged that passes a counter from the store, which may be old."""
+    for run, status in enumerate(stage.read().last_of_each_run()):
+        heard: set[str] = set()
+        for one in _in_order(stage, _streams(status)):
+            flagged = {"replay_possible" in r.get("flags", []) for r in one["results"]}
+            if ENCRYPTED.fullmatch(one["device"]) and run > 0:
+                assert flagged == {one["device"] not in heard}, one
+                heard.add(one["device"])
+            else:
+                assert flagged == {False}, one
+
+
+def _in_order(stage: Stage, streams: set[str]) -> list[Any]:
+    """Return the observations of some streams by their numbers, each once."""
+    found = {
+        (arrival.stream, one["seq"]): one
+        for arrival in stage.read().arrivals
+        for one in arrival.observations
+        if arrival.stream in streams
+    }
+    return [found[key] for key in sorted(found)]

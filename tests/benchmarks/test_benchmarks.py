@@ -1,0 +1,51 @@
+"""A benchmark tells what it measured: a budget may be missed, never hidden."""
+
+import msgspec
+import pytest
+
+from tests.benchmarks.budgets import BENCHMARKS, Benchmark
+from tests.benchmarks.rows import Row, Verdict, at_least, at_most, not_built
+from tests.benchmarks.worker import run
+
+
+def _never(*, quick: bool) -> list[Row]:
+    raise AssertionError(quick)
+
+
+@pytest.mark.parametrize(
+    ("measured", "verdict"), [(4.99, Verdict.MET), (5.0, Verdict.MET), (5.01, Verdict.MISSED)]
+)
+def test_what_may_not_be_exceeded_is_missed_just_above_its_limit(
+    measured: float, verdict: Verdict
+) -> None:
+    assert at_most("cost", 5, measured, "%").verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("measured", "verdict"),
+    [(30_001, Verdict.MET), (30_000, Verdict.MET), (29_999, Verdict.MISSED)],
+)
+def test_what_has_to_be_reached_is_missed_just_below_it(measured: int, verdict: Verdict) -> None:
+    assert at_least("rate", 30_000, measured, "/s").verdict is verdict
+
+
+def test_what_does_not_exist_yet_is_listed_without_a_number() -> None:
+    row = not_built("heap", "<= 56", "KB")
+    assert (row.measured, row.verdict) == (None, Verdict.NOT_BUILT)
+
+
+def test_a_benchmark_that_fails_says_so_and_the_others_go_on() -> None:
+    failing = Benchmark("one that is not registered", _never, 1)
+    (row,) = run(failing, quick=True)
+    assert row.verdict is Verdict.CANNOT_RUN
+    esp32 = next(benchmark for benchmark in BENCHMARKS if benchmark.name == "esp32")
+    assert [row.verdict for row in run(esp32, quick=True)] == [Verdict.NOT_BUILT]
+
+
+def test_rows_survive_the_way_from_their_process() -> None:
+    row = at_most("cost", 5, 4.2, "%", "a note")
+    assert msgspec.json.decode(msgspec.json.encode(row), type=Row) == row
+
+
+def test_benchmarks_have_names_of_their_own() -> None:
+    assert len({benchmark.name for benchmark in BENCHMARKS}) == len(BENCHMARKS)
