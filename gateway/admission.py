@@ -57,6 +57,7 @@ class Listed:
         "_at_ns",
         "_content",
         "_packet",
+        "_packet_at_ns",
         "_restored",
         "_tokens",
         "_tokens_at_ns",
@@ -64,24 +65,27 @@ class Listed:
         "copies",
         "counter",
         "device",
+        "merges",
     )
 
     def __init__(self, device: Device, counter: int | None, *, restored: bool) -> None:
         self.device = device
         self.context = Context(_address_bytes(device.address))
         self.copies = 1  # frames that the next observation stands for
+        self.merges = True  # whether there is an observation that repeats are merged into
         self.counter = counter
         self._restored = restored
         self._content: object = None
         self._at_ns = 0
         self._packet: tuple[str, int] | None = None
+        self._packet_at_ns = 0
         self._tokens = float(device.limits.burst)
         self._tokens_at_ns = 0
 
     def repeats(self, content: object, at_ns: int) -> bool:
         """Whether this is the last frame again, within the repeat window."""
         if content == self._content and at_ns - self._at_ns < self.device.limits.repeat_window_ns:
-            self.copies += 1
+            self.copies += self.merges
             return True
         return False
 
@@ -97,17 +101,19 @@ class Listed:
         return True
 
     def renew(self, content: object, at_ns: int) -> None:
-        """Remember the frame let through; after a quiet window its packet counter is forgotten."""
-        if at_ns - self._at_ns >= self.device.limits.repeat_window_ns:
-            self._packet = None
+        """Remember the frame let through."""
         self._content, self._at_ns = content, at_ns
 
-    def number(self, model: str, counter: int) -> None:
-        """Note the packet counter of a frame in clear; raises RepeatError for the one before."""
-        if self._packet == (model, counter):
+    def number(self, model: str, counter: int, at_ns: int) -> None:
+        """Note the packet counter of a frame in clear; raises RepeatError for the one before.
+
+        The window runs from the frame that brought it: a counter that stands still is no silence.
+        """
+        is_recent = at_ns - self._packet_at_ns < self.device.limits.repeat_window_ns
+        if is_recent and self._packet == (model, counter):
             self.copies += 1
             raise RepeatError
-        self._packet = (model, counter)
+        self._packet, self._packet_at_ns = (model, counter), at_ns
 
     def open(self, sealed: Sealed) -> tuple[str, ...]:
         """Open an encrypted frame into the context and return its flags.

@@ -126,7 +126,8 @@ class Agent:
 
     # -------------------------------------------------------------------------------------- uplink
     def _on_up(self) -> None:
-        if self.uplink.session >= self._sessions_until - SESSIONS_AHEAD:
+        # Attempts that failed count too: after a long outage one block may not be enough.
+        while self.uplink.session >= self._sessions_until - SESSIONS_AHEAD:
             self._sessions_until += SESSIONS_PER_RESERVATION
             self.delivery.keeper.order(self.backlog.reserve_sessions)
         self.delivery.on_up()
@@ -168,17 +169,21 @@ class Agent:
             self.pipeline.work(self.pipeline.waiting())
             await self.delivery.settle_rest()
             await delivery
-            await self._close_store()
-            await self.uplink.farewell()
+            if await self._close_store():
+                await self.uplink.farewell()
+            else:
+                self.uplink.drop("the store was not closed")  # the will says that, a farewell not
             uplink.cancel()
 
-    async def _close_store(self) -> None:
+    async def _close_store(self) -> bool:
+        """Return whether the end is recorded as clean; else the next birth says what is lost."""
         try:
             await self.delivery.finish()
         except BacklogError as error:
-            # Not recorded as clean, so the next birth declares what is missing.
             unkept = self.health.in_memory()
             log.critical("store not closed unkept=%d cause=%r", unkept, str(error))
+            return False
+        return True
 
 
 async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:

@@ -101,12 +101,12 @@ class Books:
         parcel.settled = True
         self._counters.dropped += parcel.count
         stream, first = parcel.bundle.key
-        last = first + parcel.count - 1
-        before = self.losses[-1] if self.losses else None
-        if before and (before.stream, before.last + 1, before.reason) == (stream, first, reason):
-            self.losses[-1] = msgspec.structs.replace(before, last=last, at_ns=at_ns)
-        else:
-            self.losses.append(Loss(stream, first, last, reason, at_ns))
+        loss = Loss(stream, first, first + parcel.count - 1, reason, at_ns)
+        for other in [each for each in self.losses if _adjoin(each, loss)]:
+            self.losses.remove(other)
+            first, last = min(other.first, loss.first), max(other.last, loss.last)
+            loss = msgspec.structs.replace(loss, first=first, last=last)
+        self.losses.append(loss)
 
     def lowest(self, stream: str) -> int | None:
         """Return the lowest number of a stream that is in memory."""
@@ -116,3 +116,8 @@ class Books:
         del self.memory[parcel.bundle.key]
         self.memory_bytes -= parcel.bundle.size
         self.in_memory -= parcel.count
+
+
+def _adjoin(a: Loss, b: Loss) -> bool:
+    same = (a.stream, a.reason) == (b.stream, b.reason)
+    return same and (a.last + 1 == b.first or b.last + 1 == a.first)

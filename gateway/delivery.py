@@ -140,29 +140,43 @@ class Delivery:
     def _send_live(self) -> bool:
         if not self.sender.may_send(Lane.LIVE, live_waiting=True):
             return False
-        if self._replay and self.sender.replays_turn():
+        if self._next_replay() is not None and self.sender.replays_turn():
             return False
-        if not self._live and not self._seal_next():
+        parcel = self._first_fresh()
+        if parcel is None and self._seal_open():
+            parcel = self._first_fresh()
+        if parcel is None:
             return False
-        _, parcel = self._live.popitem(last=False)
-        now = self._clock.boot_ns()
-        age_ns = now - parcel.bundle.entries[0].heard_at_ns
-        self._next_publish_ns = policy.next_publish_ns(now, self._limits.pace_ns)
-        self.sender.send(parcel, Lane(policy.lane(age_ns, self._limits.live_max_age_ns)))
+        del self._live[parcel.bundle.key]
+        self._next_publish_ns = policy.next_publish_ns(self._clock.boot_ns(), self._limits.pace_ns)
+        self.sender.send(parcel, Lane.LIVE)
         return True
 
-    def _seal_next(self) -> bool:
-        """Seal an open bundle if the pace allows one that is not full; else come back then."""
-        packer = next((p for p in self._packers.values() if len(p)), None)
-        if packer is None:
+    def _first_fresh(self) -> Parcel | None:
+        for parcel in self._live.values():
+            if not self._is_old(parcel):
+                return parcel
+        return None
+
+    def _is_old(self, parcel: Parcel) -> bool:
+        age_ns = self._clock.boot_ns() - parcel.bundle.entries[0].heard_at_ns
+        return policy.lane(age_ns, self._limits.live_max_age_ns) == policy.REPLAY
+
+    def _seal_open(self) -> bool:
+        """Seal open bundles if the pace allows such that are not full; else come back then.
+
+        All of them: with events in each, routine would wait until it is late and costs a write.
+        """
+        wait_ns = 0 if self._closing else self._next_publish_ns - self._clock.boot_ns()
+        if wait_ns > 0 and self._pace_timer is not None:
             return False
-        wait_ns = self._next_publish_ns - self._clock.boot_ns()
-        if wait_ns > 0 and not self._closing:
-            if self._pace_timer is None:
-                loop = asyncio.get_running_loop()
-                self._pace_timer = loop.call_later(wait_ns / NS, self._paced)
+        if self.oldest_open_ns() is None:
             return False
-        self._seal(packer)
+        if wait_ns > 0:
+            loop = asyncio.get_running_loop()
+            self._pace_timer = loop.call_later(wait_ns / NS, self._paced)
+            return False
+        self.seal_all()
         return True
 
     def _paced(self) -> None:
@@ -170,11 +184,24 @@ class Delivery:
         self.pump()
 
     def _send_replay(self) -> bool:
-        waiting = bool(self._live)
-        if not self._replay or not self.sender.may_send(Lane.REPLAY, live_waiting=waiting):
+        parcel = self._next_replay()
+        if parcel is None:
             return False
-        self.sender.send(self._replay.popleft(), Lane.REPLAY)
+        fresh = self._first_fresh() is not None
+        if not self.sender.may_send(Lane.REPLAY, live_waiting=fresh):
+            return False
+        if self._live.pop(parcel.bundle.key, None) is None:
+            self._replay.popleft()
+        self.sender.send(parcel, Lane.REPLAY)
         return True
+
+    def _next_replay(self) -> Parcel | None:
+        """Return what grew old in memory, which is sorted by age, else what the backlog gave."""
+        if self._live:
+            oldest = next(iter(self._live.values()))
+            if self._is_old(oldest):
+                return oldest
+        return self._replay[0] if self._replay else None
 
     def on_up(self) -> None:
         """Hear that the broker is there."""

@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.books import Books, Parcel
 from gateway.core.backoff import delay_s
-from gateway.errors import BacklogError
+from gateway.errors import BacklogError, BacklogFullError
 from gateway.model import Bundle, Stream
 from gateway.rim import Rim
 
@@ -24,7 +24,8 @@ NS: Final = 1_000_000_000
 FIRST_BACKOFF_S: Final = 1.0
 MOST_BACKOFF_S: Final = 60.0
 DELETE_AFTER_NS: Final = 250_000_000  # rows are deleted in groups,
-DELETE_ROWS: Final = 256  # unless there are many
+DELETE_ROWS: Final = 256  # unless there are many,
+DELETE_TAKES_NS: Final = 300_000_000  # in one transaction: a sync, as slow as the promise allows
 SAVE_COUNTERS_NS: Final = 15 * 60 * NS
 
 
@@ -94,6 +95,8 @@ class Keeper:
         self._closing = False
         self._failures = 0
         self._lease_failures = 0
+        self._lease_at_ns = 0  # not before, after a failure
+        self._is_blind = False
         self._retry_ns = 0
         self._delete_at_ns = 0
         self._saved: Mapping[str, int] = {}
@@ -159,10 +162,10 @@ class Keeper:
 
     async def _until_due(self) -> None:
         while not self._closing:
-            now = self._clock.boot_ns()
             due = self._due_ns()
             self._idle = due is None
-            wait_ns = (self._save_at_ns if due is None else min(due, self._save_at_ns)) - now
+            next_ns = self._save_at_ns if due is None else min(due, self._save_at_ns)
+            wait_ns = max(next_ns, self._retry_ns) - self._clock.boot_ns()
             if wait_ns <= 0:
                 return
             self._wake.clear()
@@ -177,13 +180,16 @@ class Keeper:
         if now < self._retry_ns or self._closing:
             return
         try:
-            if _passed(self._commit_due_ns(), now):
-                await self._commit()
-            if _passed(self._delete_due_ns(), now):
+            delete_due = _passed(self._delete_due_ns(), now)
+            # What falls due while rows are deleted would be late: it goes first.
+            if _passed(self._commit_due_ns(), now + DELETE_TAKES_NS * delete_due):
+                await self._commit_or_make_room()
+            if delete_due:
                 await self._delete()
+                self._succeeded()
             if now >= self._save_at_ns:
                 await self._save(now)
-            while self._errands:
+            if self._errands:  # one at a time, for a commit may fall due meanwhile
                 await self._errands[0]()
                 del self._errands[0]
         except BacklogError as error:
@@ -193,7 +199,7 @@ class Keeper:
         dues = [due for due in (self._commit_due_ns(), self._delete_due_ns()) if due is not None]
         if self._errands:
             dues.append(0)
-        return max(min(dues), self._retry_ns) if dues else None
+        return min(dues, default=None)
 
     def _commit_due_ns(self) -> int | None:
         heard = [p.bundle.entries[0].heard_at_ns for p in self._books.memory.values()]
@@ -209,6 +215,16 @@ class Keeper:
         if not rows:
             return None
         return 0 if rows >= DELETE_ROWS else self._delete_at_ns
+
+    async def _commit_or_make_room(self) -> None:
+        """Commit; to a full store give back first what is settled."""
+        try:
+            await self._commit()
+        except BacklogFullError:
+            if not self._books.to_delete:
+                raise
+            await self._delete()
+            await self._commit()
 
     async def _commit(self) -> None:
         self.desk.seal_all()
@@ -229,11 +245,11 @@ class Keeper:
         for parcel in unsettled:
             stream, seq = parcel.bundle.key
             self._floors.setdefault(stream, seq)
-        if self.oldest is None:
-            await self._look()
         self.desk.committed(unsettled)
         self._backlog.release([p.row for p in unsettled if p.row is not None and not p.in_flight])
         self.replay_ready()
+        if self.oldest is None:
+            await self._look()
 
     async def _delete(self) -> None:
         rows, self._books.to_delete = self._books.to_delete, []
@@ -243,17 +259,27 @@ class Keeper:
         except BacklogError:
             self._books.to_delete += rows
             raise
-        self._succeeded()
         await self._look()
-        for stream in list(self._floors):
-            floor = await self._backlog.first_unsettled(stream)
-            if floor is None:
-                del self._floors[stream]
-            else:
-                self._floors[stream] = floor
 
     async def _look(self) -> None:
-        self.oldest = await self._backlog.oldest()
+        """Note what is oldest, for status alone: while it cannot be read, what is known stands."""
+        try:
+            self.oldest = await self._backlog.oldest()
+            for stream in list(self._floors):
+                floor = await self._backlog.first_unsettled(stream)
+                if floor is None:
+                    del self._floors[stream]
+                else:
+                    self._floors[stream] = floor
+        except BacklogError as error:
+            self._blind(error)
+        else:
+            self._is_blind = False
+
+    def _blind(self, error: BacklogError) -> None:
+        if not self._is_blind:
+            log.warning("backlog not readable cause=%r remedy=%r", str(error), error.remedy)
+        self._is_blind = True
 
     async def _save(self, now: int) -> None:
         self._save_at_ns = now + SAVE_COUNTERS_NS
@@ -299,7 +325,9 @@ class Keeper:
                 pass
 
     def _rows_to_lease(self) -> int:
-        return 0 if self._closing else min(self.desk.wanted_rows(), self._backlog.unleased)
+        if self._closing or self._clock.boot_ns() < self._lease_at_ns:
+            return 0
+        return min(self.desk.wanted_rows(), self._backlog.unleased)
 
     async def _lease(self) -> bool:
         async with self._lock:
@@ -318,6 +346,7 @@ class Keeper:
             log.error("backlog not readable cause=%r remedy=%r", str(error), error.remedy)
         wait_s = _backoff_s(self._lease_failures, self._chance())
         self._lease_failures += 1
+        self._lease_at_ns = self._clock.boot_ns() + int(wait_s * NS)
         asyncio.get_running_loop().call_later(wait_s, self._refill_wake.set)
 
     def give_back(self, parcels: Iterable[Parcel]) -> None:
@@ -340,7 +369,7 @@ class Keeper:
         async with self._lock:
             self.desk.seal_all()
             if self._books.memory:
-                await self._commit()
+                await self._commit_or_make_room()
             if self._books.to_delete:
                 await self._delete()
             await self._backlog.close(streams, self._counters())

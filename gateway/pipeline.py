@@ -156,10 +156,12 @@ class Pipeline:
             driver, payload = self._recognise(frame, listed.device)
             if driver is None:
                 self._frames.unknown += 1
+                listed.merges = False
                 return
-            results, counter = _read(driver, payload, listed)
+            results, counter = _read(driver, payload, listed, frame.heard_at_ns)
         except DecodeError as error:
             self._frames.refuse(error.reason)
+            listed.merges = False
         except RepeatError:
             self._frames.duplicate += 1
         else:
@@ -182,6 +184,7 @@ class Pipeline:
     def _observe(
         self, frame: Frame, listed: Listed, results: tuple[Result, ...], counter: int | None
     ) -> None:
+        listed.merges = bool(results)
         if not results:
             self._frames.empty += 1
             return
@@ -204,7 +207,7 @@ class Pipeline:
 
 
 def _read(
-    driver: LoadedDriver, payload: bytes, listed: Listed
+    driver: LoadedDriver, payload: bytes, listed: Listed, at_ns: int
 ) -> tuple[tuple[Result, ...], int | None]:
     """Open what is sealed, decode, judge; with the packet counter for the link."""
     flags: tuple[str, ...] = ()
@@ -218,7 +221,7 @@ def _read(
     elif listed.device.key is not None:
         raise DecodeError(refusal.NOT_ENCRYPTED)
     elif counter is not None:
-        listed.number(driver.model, counter)
+        listed.number(driver.model, counter, at_ns)
     return judge(driver.decode(payload, context), flags), counter
 
 

@@ -19,7 +19,7 @@ from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Final, ParamSpec, TypeVar
+from typing import Annotated, Any, Final, Literal, ParamSpec, TypeVar
 
 import msgspec
 
@@ -27,11 +27,25 @@ from gateway.core import refusal
 from gateway.core.refusal import DecodeError
 from gateway.driver import InterfaceError, LoadedDriver, LoadedModem, codec, modem
 from gateway.errors import DriverError
+from gateway.model import Value
 
 __all__ = ["LoadedDriver", "LoadedModem", "Quarantined", "Registry", "discover"]
 
 BUILT_IN: Final = ("drivers.ble", "drivers.lora", "drivers.modem")
 ENTRY_POINTS: Final = "gateway.drivers"
+
+# What a foreign driver may return (docs/reference/driver-interface.md). A float among it, the
+# likeliest mistake, would be found only when the message is written.
+_Name = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]*$", max_length=64)]
+_Scale = Annotated[int, msgspec.Meta(ge=-18, le=18)]
+_Channel = Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]*$", max_length=64)]
+_READINGS: Final = Annotated[
+    list[tuple[_Name, Value, _Scale, _Channel]], msgspec.Meta(max_length=64)
+]
+_Nonce = Annotated[bytes, msgspec.Meta(min_length=7, max_length=13)]  # RFC 3610, 2.1
+_TagLength = Literal[4, 6, 8, 10, 12, 14, 16]  # the same
+_Counter = Annotated[int, msgspec.Meta(ge=0)]
+_SEALED: Final = tuple[_Nonce, bytes, _TagLength, bytes, _Counter] | None
 
 Load = Callable[[], ModuleType]
 P = ParamSpec("P")
@@ -165,27 +179,35 @@ def _guarded(driver: LoadedDriver) -> LoadedDriver:
         return driver
     return msgspec.structs.replace(
         driver,
-        decode=_guard(driver.decode, driver),
-        sealed=_guard(driver.sealed, driver) if driver.sealed else None,
-        packet_counter=_guard(driver.packet_counter, driver) if driver.packet_counter else None,
+        decode=_guard(driver.decode, _READINGS, driver),
+        sealed=_guard(driver.sealed, _SEALED, driver) if driver.sealed else None,
+        packet_counter=_guard(driver.packet_counter, int | None, driver)
+        if driver.packet_counter
+        else None,
     )
 
 
-def _guard(function: Callable[P, T], driver: LoadedDriver) -> Callable[P, T]:
+def _guard(
+    function: Callable[P, T],
+    returned: Any,  # noqa: ANN401 - a type, and one of several forms
+    driver: LoadedDriver,
+) -> Callable[P, T]:
     told: set[str] = set()
 
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return function(*args, **kwargs)
+            checked: T = msgspec.convert(function(*args, **kwargs), returned)
         except DecodeError:
             raise
         except Exception as error:  # noqa: BLE001 - somebody else's code, and they are told
-            file, line = _place(error)
+            is_wrong_answer = isinstance(error, msgspec.ValidationError)
+            file, line = (driver.file, 1) if is_wrong_answer else _place(error)
             if not told:  # each frame of that device will do it again
                 told.add(driver.model)
                 line_of_log = "driver %s has a fault: %s:%d: %r"
                 log.error(line_of_log, driver.model, file, line, error)  # noqa: TRY400 - its place, not ours
             raise DecodeError(refusal.DRIVER_FAULT) from None
+        return checked
 
     return call
 

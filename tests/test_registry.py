@@ -370,6 +370,66 @@ def test_a_fault_in_a_foreign_driver_is_a_refusal_and_told_once(
     assert "ours.py:9: IndexError" in told
 
 
+@pytest.mark.parametrize(
+    "readings",
+    [
+        None,
+        [("co2", 417)],
+        [("co2", 417.5, 0, "")],
+        [("co2", 417, 0.5, "")],
+        [("co2", b"417", 0, "")],
+        [("co2", 417, 10**9, "")],
+        [('x_"', 417, 0, "")],
+        [("co2", 417, 0, "A B")],
+        [(["co2"], 417, 0, "")],
+        (("co2", value, 0, "") for value in (417, 418)),
+    ],
+    ids=str,
+)
+def test_what_is_no_list_of_readings_is_a_fault_of_the_foreign_driver(
+    readings: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = Registry()
+    registry.add(module("x", decode=lambda _payload, _context: readings), foreign=True)
+    with pytest.raises(DecodeError, match=refusal.DRIVER_FAULT):
+        registry.by_model("x").decode(b"", Context())
+    assert "driver x has a fault: x.py:1: ValidationError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "sealed",
+    [(b"nonce",), (b"short", b"", 4, b"", 1), (bytes(13), b"", 5, b"", 1), (1, 2, 3, 4, 5)],
+    ids=str,
+)
+def test_what_cannot_be_opened_by_anybody_is_a_fault_of_the_foreign_driver(sealed: object) -> None:
+    registry = Registry()
+    registry.add(module("x", sealed=lambda _payload, _context: sealed), foreign=True)
+    opener = registry.by_model("x").sealed
+    assert opener is not None
+    with pytest.raises(DecodeError, match=refusal.DRIVER_FAULT):
+        opener(b"", Context())
+
+
+def test_what_a_foreign_driver_returns_in_order_is_left_as_it_is() -> None:
+    readings = [("co2", 417, 0, ""), ("x_uptime", None, 0, "b-2"), ("motion", True, 0, "")]
+    registry = Registry()
+    registry.add(
+        module(
+            "x",
+            decode=lambda _payload, _context: readings,
+            sealed=lambda _payload, _context: (bytes(13), b"c", 4, b"", 1),
+            packet_counter=lambda _payload: 7,
+        ),
+        foreign=True,
+    )
+    driver = registry.by_model("x")
+    assert driver.sealed is not None
+    assert driver.packet_counter is not None
+    assert driver.decode(b"", Context()) == readings
+    assert driver.sealed(b"", Context()) == (bytes(13), b"c", 4, b"", 1)
+    assert driver.packet_counter(b"") == 7
+
+
 def test_what_a_foreign_driver_refuses_keeps_its_reason(folder: Path) -> None:
     text = driver("ours").replace("return [", "raise DecodeError('truncated') or [")
     write(folder, "ours.py", "from gateway.core.refusal import DecodeError\n" + text)

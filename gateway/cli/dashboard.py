@@ -103,7 +103,7 @@ def _title(page: Page, shown: int) -> Text:
     total = len(page.sensors)
     few = f"  {shown} of {total} sensors fit in here" if shown < total else ""
     how = "" if page.over else "  Ctrl-C ends it"
-    return Text.assemble(("ugw", "bold"), f"  gateway {page.gateway}", (few + how, "dim"))
+    return Text.assemble("gateway ", (page.gateway, "bold"), (few + how, "dim"))
 
 
 # ----------------------------------------------------------------------------------------- sensors

@@ -30,11 +30,14 @@ T = TypeVar("T")
 Key = tuple[str, int]  # stream, sequence number
 
 WINDOW: Final = 3
+ACKNOWLEDGED_S: Final = 60  # 10 s, and the time for a full window at 500 B/s, and so some more
+COMMITTED_S: Final = 0.5  # LIMITS, below
 STORE_BYTES: Final = 60_000
 LIMITS: Final = Limits(
     send=SendLimits(window=WINDOW), keep=KeepLimits(memory_bytes=20_000, commit_after_ns=NS // 2)
 )
-HEALING_ROUNDS: Final = 2_000  # some 60 are needed; a wait for ever takes them all
+HEALING_ROUNDS: Final = 300  # of 0.5 s; some 60 are needed after a long back-off of the store
+STOP_ROUNDS: Final = 25  # of 0.1 s: SHUTDOWN_S and a turn or two
 OPERATIONS: Final = ("append", "lease", "settle", "oldest", "first_unsettled", "save_counters")
 
 
@@ -60,6 +63,10 @@ class TrialBacklog(MemoryBacklog):
         self.before.set()
         self.after.set()
         self.committed: set[Key] = set()
+
+    @property
+    def is_well(self) -> bool:
+        return not self.broken and self.before.is_set() and self.after.is_set()
 
     async def _pass(self, gate: asyncio.Event, operation: str) -> None:
         await asyncio.sleep(0)  # its thread takes a moment at least
@@ -106,12 +113,12 @@ class TrialBacklog(MemoryBacklog):
 
 
 def keys(bundle: Bundle) -> list[Key]:
-    """The numbers in a bundle."""
+    """Return the numbers in a bundle."""
     return [(bundle.stream, bundle.first_seq + i) for i in range(len(bundle.entries))]
 
 
 def sent_keys(sent: Sent) -> list[Key]:
-    """The numbers in a PUBLISH."""
+    """Return the numbers in a PUBLISH."""
     return [(str(sent.bundle["stream"]), number) for number in sent.numbers]
 
 
@@ -151,7 +158,7 @@ class Life:
         self.backlog.committed = {key for b in self.medium.rows.values() for key in keys(b)}
         self.tasks = asyncio.create_task(self.delivery.run(), name="delivery")
 
-    # ------------------------------------------------------------------------------------- verdicts
+    # ------------------------------------------------------------------------------------ verdicts
     @property
     def unsettled(self) -> set[Key]:
         return (self.offered | self.backlog.committed) - self.acknowledged - self.lost
@@ -242,6 +249,7 @@ class Machine(RuleBasedStateMachine):
     def _live(self) -> None:
         self.life = Life(next(self.lives), self.clock, self.medium)
         self.runner.run(self.life.begin())
+        self.play(lambda: self.life.connect(65_535))
 
     def play(self, act: Callable[[], T]) -> T:
         """Act within the event loop; tasks get one turn."""
@@ -293,6 +301,13 @@ class Machine(RuleBasedStateMachine):
     def hold_the_store_up_after(self) -> None:
         self.life.backlog.after.clear()
 
+    @rule(which=st.integers(0, 1), is_done=st.booleans())
+    def hold_a_commit_up(self, which: int, is_done: bool) -> None:  # noqa: FBT001 - drawn
+        (self.life.backlog.after if is_done else self.life.backlog.before).clear()
+        self.offer(which, 2, "")
+        self.let_time_pass(0.6)
+        self.step(4)
+
     @rule()
     def let_the_store_go_on(self) -> None:
         self.play(self.life.backlog.before.set)
@@ -300,10 +315,21 @@ class Machine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.02, 0.3, 0.6, 5, 65, 1_000]))
     def let_time_pass(self, seconds: float) -> None:
+        life = self.life
+        outstanding = list(life.uplink.outstanding)
+        heard = set(life.unsettled)
         self.clock.pass_s(seconds)
-        self._judge_overdue()
+        self._notice_a_drop()
+        if seconds > ACKNOWLEDGED_S:
+            overdue = [sent for sent in outstanding if sent in life.uplink.outstanding]
+            assert not overdue, "a connection that acknowledges nothing is kept"
+        if seconds > COMMITTED_S and life.backlog.is_well and life.delivery.keeper.state == "ok":
+            self.step(8)
+            if life.delivery.keeper.state == "ok":  # else it has become full
+                late = heard & life.unsettled - life.backlog.committed
+                assert not late, "neither acknowledged nor committed in time"
 
-    def _judge_overdue(self) -> None:
+    def _notice_a_drop(self) -> None:
         was = self.life.uplink.connected
         self.step(2)
         if was and not self.life.uplink.connected:
@@ -334,7 +360,7 @@ class Machine(RuleBasedStateMachine):
 
         async def end() -> None:
             resting = asyncio.create_task(life.delivery.settle_rest(), name="rest")
-            for _ in range(HEALING_ROUNDS):
+            for _ in range(STOP_ROUNDS):
                 if resting.done():
                     break
                 self.clock.pass_s(0.1)
@@ -399,7 +425,7 @@ class Machine(RuleBasedStateMachine):
             if not life.unsettled and not life.backlog.bundles:
                 break
             self.clock.pass_s(0.5)
-            self._judge_overdue()
+            self._notice_a_drop()
             self.play(life.heal)
             self.acknowledge_all()
             life.judge()
@@ -416,5 +442,5 @@ class Machine(RuleBasedStateMachine):
         self._let_go()
 
 
-Machine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Machine.TestCase.settings = settings(max_examples=250, stateful_step_count=40, deadline=None)
 TestMachine = Machine.TestCase

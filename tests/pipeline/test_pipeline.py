@@ -177,6 +177,28 @@ def test_the_same_packet_id_is_a_repeat_even_with_other_content() -> None:
     assert len(bench.shelf.taken) == 3
 
 
+def test_a_packet_id_that_stands_still_does_not_silence_its_device() -> None:
+    bench = Bench()
+    for value in range(20):
+        bench.advertise(b"\x40\x00\x07\x02" + value.to_bytes(2, "little"))
+        bench.clock.pass_s(10)
+    assert [taken.link.copies for taken in bench.shelf.taken] == [1, 6, 6, 6]
+
+
+@pytest.mark.parametrize("nothing", ["4002ca", "40", "60"], ids=["refused", "empty", "version"])
+def test_repeats_of_what_became_no_observation_are_no_copies(nothing: str) -> None:
+    bench = Bench()
+    for _ in range(3):
+        bench.advertise("4002ca09")
+    for _ in range(5):
+        bench.advertise(nothing)
+    for _ in range(2):
+        bench.advertise("4002cb09")
+    bench.advertise("4002cc09")
+    assert [taken.link.copies for taken in bench.shelf.taken] == [1, 3, 2]
+    assert bench.health.frames.duplicate == 7
+
+
 def test_a_device_gets_a_burst_and_then_its_rate() -> None:
     bench = Bench(Limits(burst=3, per_second=1))
     for value in range(10):

@@ -77,6 +77,7 @@ class Judge:
         self.numbers: defaultdict[str, set[int]] = defaultdict(set)  # by stream
         self.repeated = 0  # observations that came once more
         self._results: dict[Key, Json] = {}
+        self._ended: set[int] = set()  # sessions, by their wills
         self._sessions: dict[int, tuple[str, ...]] = {}  # -> streams of the run that spoke
         self._settled: dict[str, int] = {}
         self._newest_live: dict[str, int] = {}
@@ -146,6 +147,7 @@ class Judge:
         assert body["schema"] == "ugw.status/1"
         if body["state"] == "offline" and not body["clean"]:
             _keys(body, {*_STATUS_HEAD, "clean"})  # a will: no more than is still true
+            self._ended.add(body["session"])
             return
         _keys(body, {*_STATUS_HEAD, *_STATUS_BODY}, {"clean", "sentTime"})
         assert (body["state"], body.get("clean")) in {("online", None), ("offline", True)}
@@ -163,10 +165,11 @@ class Judge:
         self.statuses.append(body)
 
     def _judge_session(self, body: Json) -> None:
-        """Hold a number to be one connection's: never of two runs, never below one before."""
+        """Hold a number to be one connection's: no other has it, and none after it a lower one."""
         session, run = body["session"], tuple(s["stream"] for s in body["streams"])
         assert self._sessions.setdefault(session, run) == run
         assert session == max(self._sessions)
+        assert session not in self._ended
 
     def _judge_streams(self, streams: list[Json]) -> None:
         """Below settledBelow every number has arrived: the broker had it before this status."""

@@ -22,7 +22,7 @@ from gateway.sim.sensors import Emission, LoraPacket, Sensor, SensorOptions
 from gateway.sim.world import World
 from tests.brokers import Mosquitto, Subscriber
 from tests.scenarios.agents import AgentProcess, boot_ns, contents, copy_store, kept_rows
-from tests.scenarios.judge import Judge
+from tests.scenarios.judge import Json, Judge
 from tests.scenarios.link import SlowLink
 from tests.scenarios.spoken import Spoken
 
@@ -294,9 +294,10 @@ class Stage:
         yield
         self.ledger.away(since_ns, boot_ns())
 
-    def transport(self, name: str) -> Any:  # noqa: ANN401 - an object of a message
-        """Return what the newest status says of a transport."""
-        return next(t for t in self.read().last["transports"] if t["name"] == name)
+    def transport(self, name: str, status: Json | None = None) -> Json:
+        """Return what a status, by default the newest, says of a transport."""
+        told = self.read().last if status is None else status
+        return next(t for t in told["transports"] if t["name"] == name)
 
     def permit(self, acl: str) -> None:
         """Give the broker another access list; it takes it up without a restart."""
