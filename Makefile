@@ -13,6 +13,7 @@ BROKER ?=#         make demo BROKER=host:port
 OUTAGE ?=#         make demo OUTAGE=1: with a broker that comes and goes
 TESTS ?=#          make test TESTS=tests/core
 WORKERS ?= 0#      make test WORKERS=2: so many processes
+OPTIONS ?=#        make bench OPTIONS="--quick --json results.json"
 UPGRADE ?=#        make lock UPGRADE=1: newer versions, not only what pyproject.toml asks for
 
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -77,8 +78,8 @@ fix: $(DEV) ## Format, and mend what ruff can mend
 	@$(BIN)/ruff format --quiet .
 
 .PHONY: bench
-bench: test-packages $(DEV) ## Measure the budgets: target, measured, verdict
-	@$(BIN)/python -m tests.benchmarks
+bench: test-packages $(DEV) ## Measure the budgets: target, measured, verdict (OPTIONS=--quick: the short form)
+	@$(BIN)/python -m tests.benchmarks $(OPTIONS)
 
 .PHONY: lock
 lock: ## Write tools/lock/ anew from pyproject.toml (UPGRADE=1: with newer versions)

@@ -16,7 +16,7 @@ from gateway.model import Bundle, Entry, Observation, ObservationClass
 MAX_OBSERVATIONS: Final = 100
 MAX_BYTES: Final = 16_384
 HEADROOM_BYTES: Final = 512  # a bundle's head, topic and MQTT header, generously
-_TIME_BYTES: Final = 128  # the longest time part of one observation, and its comma
+_TIME_BYTES: Final = 100  # the longest time part of one observation, and its comma
 
 
 class Identity(msgspec.Struct, frozen=True):

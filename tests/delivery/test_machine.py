@@ -30,7 +30,7 @@ T = TypeVar("T")
 Key = tuple[str, int]  # stream, sequence number
 
 WINDOW: Final = 3
-ACKNOWLEDGED_S: Final = 60  # 10 s, and the time for a full window at 500 B/s, and so some more
+ACKNOWLEDGED_S: Final = 110  # 10 s, and 99 s for three bundles of 16 kB at 500 B/s
 COMMITTED_S: Final = 0.5  # LIMITS, below
 STORE_BYTES: Final = 60_000
 LIMITS: Final = Limits(
