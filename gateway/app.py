@@ -170,6 +170,7 @@ class Agent:
             await self.delivery.settle_rest()
             await delivery
             if await self._close_store():
+                log.info("stopped clean in_backlog=%d", self.health.in_backlog())
                 await self.uplink.farewell()
             else:
                 self.uplink.drop("the store was not closed")  # the will says that, a farewell not
@@ -213,7 +214,6 @@ async def serve(
     if attend is not None:
         attend(agent)
     await agent.run(stop)
-    log.info("stopped clean in_backlog=%d", agent.health.in_backlog())
 
 
 def run(settings: Settings, registry: Registry) -> None:

@@ -192,6 +192,7 @@ class Keeper:
             if self._errands:  # one at a time, for a commit may fall due meanwhile
                 await self._errands[0]()
                 del self._errands[0]
+                self._succeeded()
         except BacklogError as error:
             self._failed(error)
 
@@ -282,11 +283,12 @@ class Keeper:
         self._is_blind = True
 
     async def _save(self, now: int) -> None:
-        self._save_at_ns = now + SAVE_COUNTERS_NS
         counters = self._counters()
         if counters != self._saved:
             await self._backlog.save_counters(counters)
             self._saved = counters
+            self._succeeded()
+        self._save_at_ns = now + SAVE_COUNTERS_NS
 
     # ------------------------------------------------------------------------------------- trouble
     def _failed(self, error: BacklogError) -> None:

@@ -82,6 +82,14 @@ class TrialBacklog(MemoryBacklog):
         await self._begin("settle")
         await super().settle(rows)
 
+    async def save_counters(self, counters: Mapping[str, int]) -> None:
+        await self._begin("save_counters")
+        await super().save_counters(counters)
+
+    async def reserve_sessions(self) -> int:
+        await self._begin("reserve_sessions")
+        return await super().reserve_sessions()
+
     async def oldest(self) -> Bundle | None:
         await self._begin("oldest")
         return await super().oldest()
@@ -105,6 +113,7 @@ class Desk:
         self.health = Health(self.clock)
         self.uplink = FakeUplink(connected=connected)
         self.backlog = backlog or TrialBacklog()
+        self.counters: dict[str, int] = {}
         self.streams = streams()
         self.routine, self.event = self.streams
         self.delivery = Delivery(
@@ -114,7 +123,7 @@ class Desk:
                 backlog=self.backlog,
                 uplink=self.uplink,
                 chance=lambda: 0.5,
-                counters=dict[str, int],
+                counters=self.counters.copy,
             ),
             health=self.health,
             renderer=Renderer(Identity("kiel", "gw-1"), self.clock),

@@ -41,6 +41,23 @@ def test_a_failing_store_is_waited_for_at_rest_though_counters_are_due() -> None
     run(scene)
 
 
+def test_counters_that_could_not_be_saved_are_tried_again_and_the_store_is_well_again() -> None:
+    async def scene(d: Desk) -> None:
+        await d.until(lambda: d.backlog.calls["oldest"] == 1)
+        d.counters["C0:FF:EE:00:00:02"] = 1001
+        d.backlog.failing = {"save_counters", "reserve_sessions"}
+        d.clock.now_ns += SAVE_COUNTERS_NS
+        d.delivery.keeper.order(d.backlog.reserve_sessions)
+        await d.until(lambda: d.backlog.calls["save_counters"] == 2)
+        assert d.delivery.keeper.state == "memory-only"
+        d.backlog.failing = {"reserve_sessions"}
+        await d.until(lambda: d.backlog.calls["reserve_sessions"] == 2)
+        d.backlog.failing = set()
+        await d.until(lambda: d.delivery.keeper.state == "ok")
+
+    run(scene)
+
+
 def test_an_acknowledgement_right_after_a_commit_is_not_forgotten() -> None:
     async def scene(d: Desk) -> None:
         d.connect()
