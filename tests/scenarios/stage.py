@@ -183,10 +183,11 @@ class Stage:
         self.read()
         return condition()
 
-    @staticmethod
-    def loop_s() -> float:
-        """Return seconds of the event loop's clock."""
-        return asyncio.get_running_loop().time()
+    async def passed(self, seconds: float) -> None:
+        """Return when so much time has passed, for scenarios that are about time."""
+        clock_s = asyncio.get_running_loop().time
+        end_s = clock_s() + seconds
+        await self.until(lambda: clock_s() >= end_s, guard_s=seconds + HANG_GUARD_S)
 
     def read(self) -> Judge:
         """Judge what has come since; return the judge."""

@@ -1,6 +1,5 @@
 """Floods and nonsense on the air: counted, and no other sensor loses anything."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -43,7 +42,7 @@ def test_a_flood_is_counted_and_costs_no_other_sensor_a_frame(play: Play) -> Non
             for number in range(FLOOD_FRAMES):
                 content = {BTHOME: b"\x40\x3d" + number.to_bytes(2, "little")}
                 stage.world.advertise(Advertisement(address=PLAIN[0], services=content))
-                await asyncio.sleep(1 / FLOOD_HZ)
+                await stage.passed(1 / FLOOD_HZ)
         await stage.all_arrived()
         await stage.end_agent()
         counters = stage.read().last["counters"]
