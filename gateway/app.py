@@ -27,7 +27,7 @@ from gateway.bundle import Identity, Renderer
 from gateway.clock import SystemClock
 from gateway.config import Settings
 from gateway.delivery import Delivery
-from gateway.errors import BacklogError
+from gateway.errors import BacklogError, UncleanEndError
 from gateway.health import Health
 from gateway.model import Backlog, Recovery, Stream
 from gateway.pipeline import Pipeline, Sink
@@ -155,7 +155,10 @@ class Agent:
 
     # ------------------------------------------------------------------------------------- running
     async def run(self, stop: asyncio.Event) -> None:
-        """Run until `stop` is set, then end orderly."""
+        """Run until `stop` is set, then end orderly.
+
+        Raises UncleanEndError when what was left could not be kept.
+        """
         transports = assembly.transports(self.settings, self.registry, self.pipeline, self.health)
         async with asyncio.TaskGroup() as group:
             uplink = group.create_task(self.uplink.run(), name="uplink")
@@ -169,22 +172,25 @@ class Agent:
             self.pipeline.work(self.pipeline.waiting())
             await self.delivery.settle_rest()
             await delivery
-            if await self._close_store():
+            unkept = await self._close_store()
+            if unkept is None:
                 log.info("stopped clean in_backlog=%d", self.health.in_backlog())
                 await self.uplink.farewell()
             else:
                 self.uplink.drop("the store was not closed")  # the will says that, a farewell not
             uplink.cancel()
+        if unkept is not None:
+            raise UncleanEndError(*unkept)
 
-    async def _close_store(self) -> bool:
-        """Return whether the end is recorded as clean; else the next birth says what is lost."""
+    async def _close_store(self) -> tuple[str, str] | None:
+        """Record a clean end, or return why not; then the next birth says what is lost."""
         try:
             await self.delivery.finish()
         except BacklogError as error:
-            unkept = self.health.in_memory()
-            log.critical("store not closed unkept=%d cause=%r", unkept, str(error))
-            return False
-        return True
+            lost = self.health.in_memory()
+            log.critical("store not closed lost=%d cause=%r", lost, str(error))
+            return f"{lost} observations could not be kept: {error}", error.remedy
+        return None
 
 
 async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:

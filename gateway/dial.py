@@ -123,6 +123,9 @@ def _network_error(error: OSError, host: str, port: int) -> UplinkError:
         case ConnectionRefusedError():
             cause = f"{host}:{port} refuses connections"
             return UplinkError(cause, "is the broker running, on that port?")
+        case ConnectionResetError():
+            cause = f"{host}:{port} closed the connection at once"
+            return UplinkError(cause, "does this port speak TLS, as mqtt.tls says?")
         case TimeoutError():
             cause = f"{host}:{port} does not answer"
             return UplinkError(cause, "is the network up, and does a firewall let us through?")

@@ -29,6 +29,10 @@ class BacklogFullError(BacklogError):
     """The store has reached its cap or the medium its end."""
 
 
+class UncleanEndError(UgwError):
+    """The agent has ended, but what it still held could not be kept."""
+
+
 class UplinkError(UgwError):
     """The broker cannot be reached, refuses us, or has gone; the uplink tries again by itself."""
 

@@ -48,7 +48,7 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # struct linger, socket(7)
 _REMEDY: Final = {
     0x85: "choose another mqtt.client_id",
     0x86: "check mqtt.username and mqtt.password",
-    0x87: "the broker must admit this gateway: by its user name, certificate or client id",
+    0x87: "check mqtt.username and mqtt.password; or the broker does not admit this client id",
     0x8A: "the broker has banned this gateway",
     0x8E: "another client uses the same mqtt.client_id: give each gateway its own",
     0x9A: "the broker must allow retained messages: status is one",
@@ -264,6 +264,8 @@ class Connection:
         # A broker says these things after the TLS 1.3 handshake, or under MQTT 3.1.1 not at all.
         if self._settings.tls is not None and not self._answer.done():
             return "does the broker want a certificate, or another? see mqtt.tls.cert"
+        if not self._answer.done():
+            return "does this port want TLS? see mqtt.tls"
         return "if it comes back: is mqtt.client_id used twice?"
 
     def _on_write_wanted(self, _c: Client, _u: object, sock: "SocketLike") -> None:

@@ -17,4 +17,4 @@ class ExitCode(IntEnum):
     CANNOT_START = 4
     """The agent could not start: something it needs is missing or taken."""
     INTERRUPTED = 130
-    """Ended by Ctrl-C."""
+    """Interrupted by Ctrl-C; what runs until Ctrl-C (run, demo, simulate) ends with 0."""

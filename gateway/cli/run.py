@@ -7,7 +7,7 @@ import typer
 from gateway.cli import logs
 from gateway.cli.configuration import DEFAULT, ConfigOption, load_settings, notes
 from gateway.cli.exit_codes import ExitCode
-from gateway.errors import UgwError
+from gateway.errors import UgwError, UncleanEndError
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,9 @@ def run(config: ConfigOption = DEFAULT) -> None:
 
     try:
         run_agent(settings, registry)
+    except UncleanEndError as error:
+        log.error("ended, not clean: %s", error)  # noqa: TRY400 - expected trouble
+        raise typer.Exit(ExitCode.FAILED) from None
     except UgwError as error:
         log.error("cannot start: %s", "; ".join(filter(None, (str(error), error.remedy))))  # noqa: TRY400 - expected trouble
         raise typer.Exit(ExitCode.CANNOT_START) from None

@@ -96,7 +96,11 @@ async def _play(scenario: Scenario, wish: _Wish) -> int:
     async with scenario.world() as world:
         directory = wish.directory or world.directory / "agent"
         agent = AgentOptions(mqtt_host=host, mqtt_port=port)
-        config = world.agent_config(directory.absolute(), agent)
+        try:
+            config = world.agent_config(directory.absolute(), agent)
+        except OSError as error:
+            cause = f"the agent's configuration cannot be written: {error}"
+            raise SimulatorError(cause, "name another folder with --write") from None
         _explain(world, config)
         play = Play(scenario, world, _tell)
         if not wish.program:

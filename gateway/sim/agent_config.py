@@ -39,7 +39,8 @@ def write_agent_config(
 ) -> Path:
     """Write gateway.yaml, the key files and an empty store into a directory; return its path."""
     store = directory / "store"
-    store.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
+    store.mkdir(mode=0o700, exist_ok=True)
     lines = [
         "config_version: 1",
         f"gateway: {{org: {agent.org}, id: {agent.gateway}}}",

@@ -30,6 +30,33 @@ def _state(directory: Path) -> dict[str, tuple[int, int, str]]:
     }
 
 
+def _modes(directory: Path) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
+
+
+# -------------------------------------------------------------------------------- privacy
+@pytest.mark.parametrize("before", [None, 0o644])
+def test_its_files_are_its_owners_alone_whatever_the_folder_allows(
+    tmp_path: Path, before: int | None
+) -> None:
+    tmp_path.chmod(0o755)
+
+    async def run(name: str) -> None:
+        backlog = SqliteBacklog(tmp_path)
+        streams = run_streams(name)
+        await backlog.open(streams)
+        await backlog.append([bundle(streams[0])], {})
+        modes = _modes(tmp_path)
+        assert {"backlog.db", "backlog.db-wal"} <= modes.keys()
+        assert set(modes.values()) == {0o600}
+        await backlog.close(streams, {})
+
+    if before is not None:
+        asyncio.run(run("A"))
+        (tmp_path / "backlog.db").chmod(before)
+    asyncio.run(run("B"))
+
+
 # ----------------------------------------------------------------------------------- wear
 def test_a_healthy_run_writes_nothing_between_its_start_and_its_end(tmp_path: Path) -> None:
     async def main() -> None:

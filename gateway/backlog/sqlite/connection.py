@@ -4,7 +4,9 @@ SQLite's errors end here and become the house's: full, or cannot. Which of them 
 is damaged is asked only when a store is opened.
 """
 
+import os
 import sqlite3
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -12,6 +14,7 @@ from typing import Final
 from gateway.backlog.sqlite.schema import PAGE_BYTES, PRAGMAS
 from gateway.errors import BacklogError, BacklogFullError
 
+_OWNERS_ALONE: Final = 0o600
 LOCK_WAIT_S: Final = 1.0  # somebody looks into the file with a tool of his own
 # Above the cap, for what is not observations: streams, counters, and the pages a delete needs.
 HOUSEKEEPING_PAGES: Final = 64
@@ -32,7 +35,19 @@ Connect = Callable[[Path], sqlite3.Connection]
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a file with the standard library; transactions are begun and ended by hand."""
+    """Open a file with the standard library; transactions are begun and ended by hand.
+
+    The file is its owner's alone, whatever its folder allows; SQLite gives the WAL the same mode.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, _OWNERS_ALONE)
+        try:
+            if stat.S_IMODE(os.fstat(descriptor).st_mode) != _OWNERS_ALONE:
+                os.fchmod(descriptor, _OWNERS_ALONE)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise sqlite3.OperationalError(error.strerror) from error
     return sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None)
 
 
