@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.config.mqtt import is_loopback
 from gateway.core.identity import eui64_urn, node_urn
 from gateway.sim.sensors import MODELS, SensorOptions
 
@@ -41,10 +42,12 @@ def write_agent_config(
     store = directory / "store"
     directory.mkdir(parents=True, exist_ok=True)
     store.mkdir(mode=0o700, exist_ok=True)
+    # What simulated sensors say is made up, so it may go to any broker in clear.
+    clear = "" if is_loopback(agent.mqtt_host) else ", allow_cleartext: true"
     lines = [
         "config_version: 1",
         f"gateway: {{org: {agent.org}, id: {agent.gateway}}}",
-        f"mqtt: {{host: {_text(agent.mqtt_host)}, port: {agent.mqtt_port}}}",
+        f"mqtt: {{host: {_text(agent.mqtt_host)}, port: {agent.mqtt_port}{clear}}}",
         f"store: {{path: {_text(store)}}}",
         "transports:",
         *(f"  - {{kind: ble, adapter: {adapter}, scan: {agent.scan}}}" for adapter in adapters),

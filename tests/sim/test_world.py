@@ -211,6 +211,18 @@ def test_the_agents_configuration_is_valid_and_names_every_sensor(
     in_world(body, modems=("usb-lora",))
 
 
+@pytest.mark.parametrize(("host", "in_clear"), [("127.0.0.1", False), ("broker.example", True)])
+def test_only_to_a_broker_elsewhere_the_configuration_asks_to_send_in_clear(
+    in_world: InWorld, tmp_path: Path, host: str, *, in_clear: bool
+) -> None:
+    async def body(world: World) -> None:
+        world.add_sensor(tag())
+        path = world.agent_config(tmp_path, AgentOptions(mqtt_host=host))
+        assert config.load(path, environ={}).mqtt.allow_cleartext is in_clear
+
+    in_world(body)
+
+
 def test_the_ledger_expects_the_names_that_the_configuration_gives(
     in_world: InWorld, tmp_path: Path
 ) -> None:
