@@ -13,7 +13,6 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from gateway.books import Books, Parcel
-from gateway.core.backoff import delay_s
 from gateway.errors import BacklogError, BacklogFullError
 from gateway.model import Bundle, Stream
 from gateway.rim import Rim
@@ -21,8 +20,6 @@ from gateway.rim import Rim
 log = logging.getLogger(__name__)
 
 NS: Final = 1_000_000_000
-FIRST_BACKOFF_S: Final = 1.0
-MOST_BACKOFF_S: Final = 60.0
 DELETE_AFTER_NS: Final = 250_000_000  # rows are deleted in groups,
 DELETE_ROWS: Final = 256  # unless there are many,
 DELETE_TAKES_NS: Final = 300_000_000  # in one transaction: a sync, as slow as the promise allows
@@ -85,7 +82,7 @@ class Keeper:
         self._clock = rim.clock
         self._backlog = rim.backlog
         self._counters = rim.counters
-        self._chance = rim.chance
+        self._backoff_s = rim.backoff_s
         self._books = books
         self.desk: Desk
         self._lock = asyncio.Lock()
@@ -96,13 +93,14 @@ class Keeper:
         self._failures = 0
         self._lease_failures = 0
         self._lease_at_ns = 0  # not before, after a failure
-        self._is_blind = False
+        self._look_failures = 0
+        self._look_at_ns: int | None = 0  # at the start, and again after a failure
         self._retry_ns = 0
         self._delete_at_ns = 0
         self._saved: Mapping[str, int] = {}
         self._save_at_ns = 0
         self._floors: dict[str, int] = {}
-        self._errands: list[Errand] = [self._look]
+        self._errands: list[Errand] = []
         self.oldest: Bundle | None = None  # in the backlog, for its age
 
     # ----------------------------------------------------------------------------------- questions
@@ -193,14 +191,16 @@ class Keeper:
                 await self._errands[0]()
                 del self._errands[0]
                 self._succeeded()
+            if _passed(self._look_at_ns, now):
+                await self._look()
         except BacklogError as error:
             self._failed(error)
 
     def _due_ns(self) -> int | None:
-        dues = [due for due in (self._commit_due_ns(), self._delete_due_ns()) if due is not None]
+        dues = [self._commit_due_ns(), self._delete_due_ns(), self._look_at_ns]
         if self._errands:
             dues.append(0)
-        return min(dues, default=None)
+        return min((due for due in dues if due is not None), default=None)
 
     def _commit_due_ns(self) -> int | None:
         heard = [p.bundle.entries[0].heard_at_ns for p in self._books.memory.values()]
@@ -263,7 +263,10 @@ class Keeper:
         await self._look()
 
     async def _look(self) -> None:
-        """Note what is oldest, for status alone: while it cannot be read, what is known stands."""
+        """Note what is oldest, for status alone.
+
+        While it cannot be read, what is known stands, and it is tried again with back-off.
+        """
         try:
             self.oldest = await self._backlog.oldest()
             for stream in list(self._floors):
@@ -275,12 +278,15 @@ class Keeper:
         except BacklogError as error:
             self._blind(error)
         else:
-            self._is_blind = False
+            self._look_failures = 0
+            self._look_at_ns = None
 
     def _blind(self, error: BacklogError) -> None:
-        if not self._is_blind:
+        if not self._look_failures:
             log.warning("backlog not readable cause=%r remedy=%r", str(error), error.remedy)
-        self._is_blind = True
+        wait_s = self._backoff_s(self._look_failures)
+        self._look_failures += 1
+        self._look_at_ns = self._clock.boot_ns() + int(wait_s * NS)
 
     async def _save(self, now: int) -> None:
         counters = self._counters()
@@ -294,7 +300,7 @@ class Keeper:
     def _failed(self, error: BacklogError) -> None:
         if not self._failures:
             log.error("store failed, memory only cause=%r remedy=%r", str(error), error.remedy)
-        wait_s = _backoff_s(self._failures, self._chance())
+        wait_s = self._backoff_s(self._failures)
         self._failures += 1
         self._retry_ns = self._clock.boot_ns() + int(wait_s * NS)
         self._shed()
@@ -346,7 +352,7 @@ class Keeper:
         """Try again later; the state of the store is about writing, so it stays."""
         if not self._lease_failures:
             log.error("backlog not readable cause=%r remedy=%r", str(error), error.remedy)
-        wait_s = _backoff_s(self._lease_failures, self._chance())
+        wait_s = self._backoff_s(self._lease_failures)
         self._lease_failures += 1
         self._lease_at_ns = self._clock.boot_ns() + int(wait_s * NS)
         asyncio.get_running_loop().call_later(wait_s, self._refill_wake.set)
@@ -375,10 +381,6 @@ class Keeper:
             if self._books.to_delete:
                 await self._delete()
             await self._backlog.close(streams, self._counters())
-
-
-def _backoff_s(failures: int, chance: float) -> float:
-    return delay_s(failures, chance, first_s=FIRST_BACKOFF_S, most_s=MOST_BACKOFF_S)
 
 
 def _passed(due_ns: int | None, now: int) -> bool:

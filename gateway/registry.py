@@ -192,9 +192,10 @@ def _guard(
     returned: Any,  # noqa: ANN401 - a type, and one of several forms
     driver: LoadedDriver,
 ) -> Callable[P, T]:
-    told: set[str] = set()
+    told = False
 
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        nonlocal told
         try:
             checked: T = msgspec.convert(function(*args, **kwargs), returned)
         except DecodeError:
@@ -203,7 +204,7 @@ def _guard(
             is_wrong_answer = isinstance(error, msgspec.ValidationError)
             file, line = (driver.file, 1) if is_wrong_answer else _place(error)
             if not told:  # each frame of that device will do it again
-                told.add(driver.model)
+                told = True
                 line_of_log = "driver %s has a fault: %s:%d: %r"
                 log.error(line_of_log, driver.model, file, line, error)  # noqa: TRY400 - its place, not ours
             raise DecodeError(refusal.DRIVER_FAULT) from None

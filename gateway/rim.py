@@ -1,11 +1,16 @@
 """The world as delivery meets it: everything with a clock, a disk, a socket or chance in it."""
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import msgspec
 
 from gateway.clock import Clock
+from gateway.core.backoff import delay_s
 from gateway.model import Backlog, Uplink
+
+FIRST_BACKOFF_S: Final = 1.0
+MOST_BACKOFF_S: Final = 60.0
 
 
 class Rim(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,3 +21,8 @@ class Rim(msgspec.Struct, frozen=True, kw_only=True):
     uplink: Uplink
     chance: Callable[[], float]
     counters: Callable[[], Mapping[str, int]]
+
+    def backoff_s(self, failures: int) -> float:
+        """Return how long to leave a refused lane or a failing store alone, with full jitter."""
+        chance = self.chance()
+        return delay_s(failures, chance, first_s=FIRST_BACKOFF_S, most_s=MOST_BACKOFF_S)

@@ -14,7 +14,6 @@ import msgspec
 from gateway.books import Parcel
 from gateway.bundle import HEADROOM_BYTES, MAX_BYTES, Renderer
 from gateway.core import policy
-from gateway.core.backoff import delay_s
 from gateway.health import Health
 from gateway.model import Lane, Outcome
 from gateway.rim import Rim
@@ -22,8 +21,6 @@ from gateway.rim import Rim
 log = logging.getLogger(__name__)
 
 NS: Final = 1_000_000_000
-FIRST_BACKOFF_S: Final = 1.0
-MOST_BACKOFF_S: Final = 60.0
 
 
 class SendLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +70,7 @@ class Sender:
         self._uplink = rim.uplink
         self._renderer = renderer
         self._health = health
-        self._chance = rim.chance
+        self._backoff_s = rim.backoff_s
         self._in_flight: dict[int, Parcel] = {}
         self._bytes = 0
         self._numbers = 0
@@ -188,9 +185,7 @@ class Sender:
             return
         if not state.refusals:
             log.warning("lane refused lane=%s reason_code=0x%02x", lane.value, code)
-        wait_s = delay_s(
-            state.refusals, self._chance(), first_s=FIRST_BACKOFF_S, most_s=MOST_BACKOFF_S
-        )
+        wait_s = self._backoff_s(state.refusals)
         state.refusals += 1
         state.blocked_until_ns = now + int(wait_s * NS)
         asyncio.get_running_loop().call_later(wait_s, self.owner.pump)

@@ -384,7 +384,7 @@ def test_a_fault_in_a_foreign_driver_is_a_refusal_and_told_once(
         [(["co2"], 417, 0, "")],
         (("co2", value, 0, "") for value in (417, 418)),
     ],
-    ids=str,
+    ids=lambda given: type(given).__name__ + str(given) * isinstance(given, list),
 )
 def test_what_is_no_list_of_readings_is_a_fault_of_the_foreign_driver(
     readings: object, caplog: pytest.LogCaptureFixture

@@ -89,6 +89,24 @@ def test_a_store_that_cannot_be_looked_into_still_keeps() -> None:
     run(scene)
 
 
+def test_what_status_tells_of_the_store_is_read_again_after_a_failure() -> None:
+    async def scene(d: Desk) -> None:
+        d.lose()
+        d.offer(d.routine)
+        await d.until(lambda: d.health.in_backlog() == 1)
+        d.backlog.failing = {"oldest"}
+        d.connect()
+        await d.until(lambda: d.acknowledge() == 0 and d.backlog.bundles == 0)
+        asked = d.backlog.calls["oldest"]
+        assert d.delivery.settled_below(d.routine) == 0
+        d.backlog.failing = set()
+        await d.until(lambda: d.delivery.settled_below(d.routine) == 1)
+        assert d.delivery.keeper.oldest is None
+        assert d.backlog.calls["oldest"] <= asked + 3
+
+    run(scene)
+
+
 def test_a_backlog_that_cannot_be_read_is_not_asked_with_every_acknowledgement() -> None:
     async def scene(d: Desk) -> None:
         d.offer(d.routine)

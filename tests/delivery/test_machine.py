@@ -422,7 +422,9 @@ class Machine(RuleBasedStateMachine):
         life = self.life
         self.play(life.heal)
         for _ in range(HEALING_ROUNDS):
-            if not life.unsettled and not life.backlog.bundles:
+            # What status tells of the store is read again after a failure, with back-off.
+            told = all(life.delivery.settled_below(s) == s.next_seq for s in life.streams)
+            if not life.unsettled and not life.backlog.bundles and told:
                 break
             self.clock.pass_s(0.5)
             self._notice_a_drop()
