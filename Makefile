@@ -12,7 +12,7 @@ PYTHON ?= python3# any Python from 3.11 on
 BROKER ?=#         make demo BROKER=host:port
 OUTAGE ?=#         make demo OUTAGE=1: with a broker that comes and goes
 TESTS ?=#          make test TESTS=tests/core
-WORKERS ?= 0#      make test WORKERS=2: so many processes
+WORKERS ?= 2#      make test WORKERS=0: in one process, to debug
 OPTIONS ?=#        make bench OPTIONS="--quick --json results.json"
 UPGRADE ?=#        make lock UPGRADE=1: newer versions, not only what pyproject.toml asks for
 
@@ -47,7 +47,7 @@ demo: demo-packages $(DEMO) ## Watch it work: simulated sensors, a broker, the a
 
 # ---------------------------------------------------------------------------------------------- for developers
 .PHONY: test
-test: test-packages $(DEV) ## Run the tests (TESTS=tests/core: some of them; WORKERS=2: in two processes)
+test: test-packages $(DEV) ## Run the tests (TESTS=tests/core: some of them; WORKERS=0: in one process)
 	@tools/micropython || echo 'ugw: going on without: what needs a MicroPython is skipped.'
 	@$(BIN)/pytest -n $(WORKERS) $(TESTS)
 
@@ -81,6 +81,10 @@ fix: $(DEV) ## Format, and mend what ruff can mend
 bench: test-packages $(DEV) ## Measure the budgets: target, measured, verdict (OPTIONS=--quick: the short form)
 	@$(BIN)/python -m tests.benchmarks $(OPTIONS)
 
+.PHONY: plot
+plot: $(DEV) ## Measure overload, and draw docs/reference/overload.svg anew from it (ten minutes)
+	@$(BIN)/python -m tests.benchmarks.overload $(OPTIONS)
+
 .PHONY: lock
 lock: ## Write tools/lock/ anew from pyproject.toml (UPGRADE=1: with newer versions)
 	@PYTHON='$(PYTHON)' tools/lock/update $(if $(UPGRADE),--upgrade)
@@ -95,7 +99,7 @@ clean: ## Remove everything make has made
 demo-packages:
 	@tools/debian-packages 'the demo' dbus-daemon
 test-packages:
-	@tools/debian-packages 'the tests' mosquitto dbus-daemon
+	@tools/debian-packages 'the tests' mosquitto dbus-daemon openssl
 
 # A folder that moved, or a Python that went away, has no environment any more: its paths are written into it.
 ifneq ($(shell [ -x $(BIN)/python ] && cat .venv/.made 2>/dev/null),$(CURDIR))
