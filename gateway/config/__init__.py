@@ -1,5 +1,6 @@
 """The configuration: YAML in, validated settings out, every fault at once with its place."""
 
+from gateway.config.announced import LocationSettings, PropertySettings
 from gateway.config.devices import DeviceSettings, RateSettings
 from gateway.config.findings import Finding, InvalidConfigError
 from gateway.config.loading import DEFAULT_PATH, load, load_model, read_file
@@ -19,6 +20,7 @@ from gateway.config.settings import (
     StoreSettings,
 )
 from gateway.config.transports import BleSettings, SerialSettings, TransportSettings
+from gateway.config.whereabouts import Whereabouts, whereabouts
 
 __all__ = [
     "DEFAULT_PATH",
@@ -34,8 +36,10 @@ __all__ = [
     "IntakeSettings",
     "InvalidConfigError",
     "Key",
+    "LocationSettings",
     "LogSettings",
     "MqttSettings",
+    "PropertySettings",
     "RateSettings",
     "Secret",
     "Section",
@@ -45,10 +49,12 @@ __all__ = [
     "StoreSettings",
     "TlsSettings",
     "TransportSettings",
+    "Whereabouts",
     "duration_ns",
     "load",
     "load_model",
     "read_file",
     "schema_text",
     "size_bytes",
+    "whereabouts",
 ]

@@ -8,8 +8,10 @@ from pydantic import AfterValidator, Field
 from pydantic.config import JsonDict
 from pydantic_core import core_schema
 
+from gateway.config.announced import LocationSettings, PropertySettings
 from gateway.config.explain import did_you_mean
 from gateway.config.findings import quoted
+from gateway.config.quantities import Duration
 from gateway.config.secrets import Key
 from gateway.config.section import (
     Fault,
@@ -97,6 +99,24 @@ class DeviceSettings(Section):
     """Bluetooth LE only: random addresses are never published, so they need an id."""
     rate: RateSettings = RateSettings()
     """Limits of this device alone."""
+    expected_interval_ns: Annotated[int, Duration("1s", "31d")] | None = Field(
+        default=None, alias="expected_interval"
+    )
+    """How often it should be heard; silent for three times as long, it is reported."""
+    manufacturer: Label | None = None
+    """Who made it."""
+    model: Label | None = None
+    """What its maker calls it."""
+    firmware: Label | None = None
+    """The version of its firmware."""
+    location: LocationSettings | None = None
+    """Where it hangs."""
+    site: Label | None = None
+    """The place as people call it."""
+    properties: list[PropertySettings] = Field(
+        default_factory=list[PropertySettings], max_length=64
+    )
+    """What is known of the quantities it measures."""
 
     @classmethod
     def faults_across(cls, written: Written) -> Iterator[Fault]:

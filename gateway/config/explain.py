@@ -6,7 +6,7 @@ the wrong place.
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -64,9 +64,12 @@ def _instead_of(value: object) -> str:
 
 
 def _text(_context: Context, value: object) -> str:
-    if isinstance(value, (int, float)):
-        return "a text is needed: put it in quotes"
-    return f"a text is needed{_instead_of(value)}"
+    quotes = ": put it in quotes" if isinstance(value, (int, float)) else ""
+    return f"a text is needed{_instead_of(value)}{quotes}"
+
+
+def _path(_context: Context, value: object) -> str:
+    return f"a text is needed{_instead_of(value)}"  # quotes would not make a path of a number
 
 
 def _choice(context: Context, value: object) -> str:
@@ -74,11 +77,16 @@ def _choice(context: Context, value: object) -> str:
     if not choices:
         return f"must be {context['expected']}"
     value = context.get("tag", value)
-    must = f"must be {' or '.join(choices)}"
+    must = f"must be {_either(choices)}"
     if not isinstance(value, str):
         return must
     suggestion = did_you_mean(value, choices)
     return f"{must}, not {quoted(value)}" + (suggestion if suggestion.endswith("?") else "")
+
+
+def _either(choices: Sequence[str]) -> str:
+    """Write alternatives as people do: a, b or c."""
+    return " or ".join(filter(None, (", ".join(choices[:-1]), choices[-1])))
 
 
 def _at_least(context: Context, _value: object) -> str:
@@ -122,7 +130,7 @@ _NEEDED = {
 }
 _EXPLAINED: dict[str, Callable[[Context, object], str]] = {
     "string_type": _text,
-    "path_type": _text,
+    "path_type": _path,
     "literal_error": _choice,
     "enum": _choice,
     "union_tag_invalid": _choice,

@@ -181,6 +181,8 @@ class MqttSettings(Section):
         Field(max_length=200),
     ] = "ugw/v1/{org}/{id}"
     """What all topics begin with."""
+    require_subscriber: bool = False
+    """Keep what the broker has nobody for, instead of taking its word that it was delivered."""
 
     @classmethod
     def faults_across(cls, written: Written) -> Iterator[Fault]:

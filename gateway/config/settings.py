@@ -15,9 +15,11 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.config.announced import LocationSettings
 from gateway.config.devices import DeviceSettings, canonical_address
 from gateway.config.mqtt import MqttSettings, is_loopback
 from gateway.config.quantities import Duration, Size, duration_ns, size_bytes
+from gateway.config.secrets import Secret
 from gateway.config.section import (
     AbsolutePath,
     Fault,
@@ -34,6 +36,7 @@ from gateway.config.transports import SerialSettings, TransportSettings, serial_
 from gateway.core.identity import topic_level
 
 _LISTEN = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
+_HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _HIGHEST_PORT = 65535
 _PROMISED_COMMIT_NS = duration_ns("700ms")
 
@@ -44,6 +47,13 @@ def _listen(text: str) -> str:
         message = "an address and a port are needed: 127.0.0.1:8080"
         raise fault(message)
     return text
+
+
+def _host_name(text: str) -> str:
+    if not _HOST_NAME.fullmatch(text):
+        message = "a host name without port is needed: gw-17.example"
+        raise fault(message)
+    return text.lower()
 
 
 def _repeated(items: object, identify: Callable[[Any], tuple[str, str]]) -> Iterator[Fault]:
@@ -82,6 +92,10 @@ class GatewaySettings(Section):
     """The gateway, unique in the organisation."""
     name: Label | None = None
     """What people call it."""
+    location: LocationSettings | None = None
+    """Where it hangs."""
+    hardware: Label | None = None
+    """What it is made of, for whoever has to replace it."""
 
 
 class StoreSettings(Section):
@@ -93,18 +107,45 @@ class StoreSettings(Section):
         default=size_bytes("512MB"), alias="max_size"
     )
     """The most it may take on the medium."""
+    keep_free_bytes: Annotated[int, Size("0B", "1024GB")] = Field(
+        default=size_bytes("64MB"), alias="keep_free"
+    )
+    """Below this much free space on the medium nothing is written to it."""
+    ballast_bytes: Annotated[int, Size("0B", "1GB")] = Field(
+        default=size_bytes("4MB"), alias="ballast"
+    )
+    """A file given up when the medium is full, so that the store can still be emptied."""
 
 
 class HttpSettings(Section):
-    """The status page."""
+    """Health, readiness, metrics and status over HTTP."""
 
+    enabled: bool = True
+    """Whether it is served at all."""
     listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8080"
-    """Address and port it listens on. Checked, but without effect until the next version."""
+    """Address and port it listens on; another than this machine's own needs a token."""
+    token: Secret | None = None
+    """What clients must present as a bearer token, by reference."""
+    allowed_hosts: list[Annotated[str, AfterValidator(_host_name)]] = Field(
+        default_factory=list[str], max_length=32
+    )
+    """Further names under which it may be asked for, beside the address it listens on."""
+
+    @classmethod
+    def faults_across(cls, written: Written) -> Iterator[Fault]:
+        """Refuse to show a gateway's inside to a network without a credential."""
+        listen = written.get("listen")
+        if not isinstance(listen, str) or written.get("token") is not None:
+            return
+        if _LISTEN.fullmatch(listen) and not is_loopback(listen.rpartition(":")[0].strip("[]")):
+            yield ("listen",), "beyond this machine it needs http.token, by reference"
 
 
 class DeliverySettings(Section):
     """How observations are bundled, sent and kept; the defaults fit nearly everywhere."""
 
+    durability: Literal["write-behind", "strict"] = "write-behind"
+    """Strict writes everything to the store before it is sent, and wears the medium."""
     pace_ns: Annotated[int, Duration("0ms", "10s")] = Field(
         default=duration_ns("20ms"), alias="pace"
     )
@@ -175,7 +216,7 @@ class Settings(Section):
     store: StoreSettings = StoreSettings()
     """Where observations wait."""
     http: HttpSettings = HttpSettings()
-    """The status page."""
+    """Health, readiness, metrics and status over HTTP."""
     transports: list[TransportSettings] = Field(
         default_factory=list[TransportSettings], max_length=16
     )
@@ -237,8 +278,8 @@ class Settings(Section):
             yield "mqtt: without TLS, everybody on the way can read and change what is sent"
         if self.delivery.commit_after_ns > _PROMISED_COMMIT_NS:
             yield "delivery.commit_after: above 700ms, what is heard is safe later than promised"
-        if "http" in self.model_fields_set:
-            yield "http: accepted, and without effect: the status page comes with the next version"
+        if self.delivery.durability == "strict":
+            yield "delivery.durability: strict writes each observation: think of the SD card"
 
     def _notes_on_hearing(self) -> Iterator[str]:
         kinds = {"lora" if isinstance(each, SerialSettings) else "ble" for each in self.transports}

@@ -18,9 +18,19 @@ from gateway.config.findings import Position
 _HINTS = {
     "found character '\\t' that cannot start any token": "a tab; YAML is indented with spaces",
     "mapping values are not allowed here": "a ':' too many; a text with ': ' in it needs quotes",
+    "expected the node content, but found '<stream end>'": (
+        "the file ends where a value should begin: a ']' or '}' is missing"
+    ),
     "could not find expected ':'": "a ':' is missing, or a line is not indented as those around",
 }
-_QUOTED_CONTENT = re.compile(r"'[^'<>]{2,}'")  # what the parser quotes may be a secret
+# What began and never ends is shown where it began: there is the mistake, or just behind it.
+_UNCLOSED = {
+    "while parsing a flow sequence": "behind this '[' a ',' or the ']' is missing",
+    "while parsing a flow mapping": "behind this '{' a ',' or the '}' is missing",
+    "while scanning a quoted scalar": "the quote that begins here is not closed",
+}
+_END = "expected ',' or", "found unexpected end of stream"
+_QUOTED = re.compile(r"'([^']*)'")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # can be written as an escape
 
 
@@ -82,10 +92,20 @@ def _syntax(error: MarkedYAMLError) -> NotYamlError:
     problem = str(getattr(error, "problem", None) or context or "not understood")
     began = _position(getattr(error, "context_mark", None))
     at = _position(getattr(error, "problem_mark", None) or getattr(error, "context_mark", None))
-    message = _HINTS.get(problem) or _QUOTED_CONTENT.sub("'…'", problem)
+    unclosed = _UNCLOSED.get(str(context)) if problem.startswith(_END) else None
+    if unclosed is not None:
+        noticed = f"; noticed in line {at[0]}" if at[0] > began[0] else ""
+        return NotYamlError(f"{unclosed}{noticed}", began)
+    message = _HINTS.get(problem) or _QUOTED.sub(_harmless, problem)
     if problem not in _HINTS and context and began[0] < at[0]:
         message += f" ({context}, which began in line {began[0]})"
     return NotYamlError(message, at)
+
+
+def _harmless(quoted: re.Match[str]) -> str:
+    """Keep a single character and the parser's own words; what else it quotes may be a secret."""
+    content = quoted[1]
+    return quoted[0] if len(content) <= 1 or content.startswith("<") else "'***'"
 
 
 def _forbidden_character(text: str, error: ReaderError) -> NotYamlError:

@@ -29,7 +29,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "keys" / "2").write_text("231d39c1d7cc1ab1aee224cd096db932\n")
     (folder / "mqtt-user").write_text("gw-kiel-0042\n")
     (folder / "lora-password").write_text("0A1B2C3D\n")
-    for secret in ("gw.key", "keys/2", "mqtt-user", "lora-password"):
+    (folder / "http-token").write_text("3f9a\n")
+    for secret in ("gw.key", "keys/2", "mqtt-user", "lora-password", "http-token"):
         (folder / secret).chmod(0o600)
     return folder
 

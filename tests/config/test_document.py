@@ -34,8 +34,10 @@ def test_scalars_are_those_of_yaml_1_2() -> None:
     [
         ("a:\n\tb: 1\n", "f:2:1", "a tab; YAML is indented with spaces"),
         ("a: b: c\n", "f:1:5", "a ':' too many"),
-        ("a: [1, 2\nb: 3\n", "f:2:2", "flow sequence"),
-        ("a: 'x\n", "f:2:1", "quoted scalar, which began in line 1"),
+        ("a: [1, 2\nb: 3\n", "f:1:4", "this '[' a ',' or the ']' is missing; noticed in line 2"),
+        ("a: [1, {b: 2]\n", "f:1:8", "behind this '{' a ',' or the '}' is missing"),
+        ("a: [\n", "f:2:1", "a ']' or '}' is missing"),
+        ("a: 'x\n", "f:1:4", "the quote that begins here is not closed; noticed in line 2"),
         ("a: \x00\n", "f:1:4", "U+0000 is not allowed"),
         ("a: `x`\n", "f:1:4", "cannot start any token"),
         ("a: 1\n---\nb: 2\n", "f:2:1", "a second document"),

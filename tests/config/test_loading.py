@@ -25,13 +25,15 @@ FAULTY = [
     ("hpptp: {}", "4:1", "hpptp", "unknown key 'hpptp', did you mean 'http'?"),
     ("store: {pth: /x}", "4:9", "store.pth", "did you mean 'path'?"),
     # Candidates come from the very level: `devices` is known above, not here.
-    ("store: {devices: 1}", "4:9", "store.devices", "known here: max_size, path"),
+    ("store: {devices: 1}", "4:9", "store.devices", "known here: ballast, keep_free, max_size"),
     ("store: {max_size: 1GB, max_size: 2GB}", "4:24", "store.max_size", "first in line 4"),
+    ("store: {path: 7}", "4:15", "store.path", "a text is needed, not a number"),
     ("store: [1]", "4:1", "store", "a mapping (key: value) is needed, not a list"),
     ("devices: {}", "4:1", "devices", "a list is needed, not keys and values"),
     ("devices: [{name: x}]", "4:11", "devices[0].address", "the key 'address' is missing"),
     ("devices: [x]", "4:11", "devices[0]", "a mapping (key: value) is needed, not a text"),
     # Choices.
+    ("log: {level: 1}", "4:14", "log.level", "must be debug, info, warning or error"),
     ("log: {level: wraning}", "4:14", "log.level", "not 'wraning', did you mean 'warning'?"),
     ("clock: {source: 3}", "4:17", "clock.source", "must be kernel or system"),
     ("transports: [{kind: bel}]", "4:21", "transports[0].kind", "did you mean 'ble'?"),
@@ -189,7 +191,7 @@ def test_a_finding_shows_the_line_with_a_caret_below_the_place(findings_in: Find
         "      |              ^",
     ]
     assert finding.headline.endswith(
-        "gateway.yaml:4:14: log.level: must be debug or info or warning or error, not 'loud'"
+        "gateway.yaml:4:14: log.level: must be debug, info, warning or error, not 'loud'"
     )
 
 

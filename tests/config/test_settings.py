@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from gateway.config import BleSettings, SerialSettings, Settings, load_model
+from gateway.config import BleSettings, InvalidConfigError, SerialSettings, Settings, load_model
 from gateway.config.section import Slug
 from gateway.core.identity import is_slug
 
@@ -148,8 +148,7 @@ def test_cleartext_to_another_machine_is_accepted_when_written_down_and_noted(
 
 def test_notes_say_what_works_but_perhaps_not_as_meant(load_text: Load) -> None:
     text = GOOD + (
-        "http: {listen: '127.0.0.1:8080'}\n"
-        "delivery: {commit_after: 2s}\n"
+        "delivery: {commit_after: 2s, durability: strict}\n"
         "devices: [{address: 'C0:FF:EE:00:00:01'}, {address: 'lora:1', driver: cayenne-lpp}]\n"
     )
     notes = list(load_text(text).notes())
@@ -158,8 +157,21 @@ def test_notes_say_what_works_but_perhaps_not_as_meant(load_text: Load) -> None:
         "devices",
         "devices",
         "delivery.commit_after",
-        "http",
+        "delivery.durability",
     ]
+
+
+def test_the_inside_of_a_gateway_is_shown_to_a_network_only_with_a_token(
+    load_text: Load, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("3f9a")
+    token.chmod(0o600)
+    beyond = "http: {listen: '0.0.0.0:8080'%s}\n"
+
+    with pytest.raises(InvalidConfigError, match=r"4:16: http\.listen: .*needs http\.token"):
+        load_text(GOOD + beyond % "")
+    assert load_text(GOOD + beyond % f", token: 'file:{token}'").http.token is not None
 
 
 def test_settings_are_frozen(load_text: Load) -> None:

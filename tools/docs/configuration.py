@@ -29,6 +29,8 @@ prints a JSON Schema with which editors complete and check.
 COMPUTED = {
     "devices": "none",
     "devices[].payload": "`hex` for LoRa",
+    "devices[].properties": "none",
+    "http.allowed_hosts": "none",
     "mqtt.port": "8883 with `tls`, else 1883",
     "transports": "none",
 }
