@@ -6,18 +6,30 @@ restart, open a second backlog on the same one.
 """
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 import msgspec
 
-from gateway.backlog import DEFAULT_MAX_BYTES, SESSIONS_PER_RESERVATION
+from gateway.backlog import (
+    DEFAULT_MAX_BYTES,
+    MAX_DROP_BYTES,
+    MOST_PREVIOUS,
+    SESSIONS_PER_RESERVATION,
+    max_aside_bytes,
+    ranges,
+    require_rememberable,
+)
 from gateway.errors import BacklogError, BacklogFullError
 from gateway.model import (
+    Aside,
     Bundle,
     Kept,
+    Loss,
+    Moment,
     ObservationClass,
     PreviousStream,
     Recovery,
+    Row,
     Stream,
 )
 
@@ -29,6 +41,7 @@ class StreamRecord(msgspec.Struct):
     run: int
     clean: bool = False
     next_seq: int | None = None
+    kept_seq: int = 0  # one past the highest number that was ever kept
 
 
 class Medium(msgspec.Struct):
@@ -37,6 +50,11 @@ class Medium(msgspec.Struct):
     rows: dict[int, Bundle] = msgspec.field(default_factory=dict[int, Bundle])
     streams: dict[str, StreamRecord] = msgspec.field(default_factory=dict[str, StreamRecord])
     counters: dict[str, int] = msgspec.field(default_factory=dict[str, int])
+    losses: list[Loss] = msgspec.field(default_factory=list[Loss])
+    asides: list[Aside] = msgspec.field(default_factory=list[Aside])
+    memories: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    damaged: set[int] = msgspec.field(default_factory=set[int])  # rows that cannot be read
+    next_row: int = 1
     session: int = 0
     size: int = 0  # rendered bytes of the rows
 
@@ -51,7 +69,7 @@ class MemoryBacklog:
         self._medium = Medium() if medium is None else medium
         self._free: list[int] = []  # a heap: rows that nobody holds
         self._leased: set[int] = set()
-        self._next_row = 0
+        self._found_damaged: list[Row] = []
         self._run = 0
         self._is_open = False
 
@@ -72,29 +90,62 @@ class MemoryBacklog:
         return self._medium.size
 
     @property
+    def max_bytes(self) -> int:
+        """The most rendered bytes it may keep."""
+        return self._max_bytes
+
+    @property
     def unleased(self) -> int:
         """Rows that `lease` could hand out."""
         return len(self._free)
+
+    @property
+    def asides(self) -> int:
+        """Bundles set aside."""
+        return len(self._medium.asides)
+
+    @property
+    def aside_bytes(self) -> int:
+        """Rendered bytes of what is set aside."""
+        return sum(aside.bundle.size for aside in self._medium.asides)
+
+    @property
+    def quarantined(self) -> str:
+        """Memory has no file that could be damaged."""
+        return ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Memory has no file that could be damaged."""
+        return True
+
+    @property
+    def leased(self) -> Container[int]:
+        """Rows that somebody holds."""
+        return self._leased
 
     # -------------------------------------------------------------------------------- a run's rim
     async def open(self, streams: Sequence[Stream]) -> Recovery:
         """Record the streams of this run, say what was there."""
         earlier = self._medium.streams
         last_run = max((record.run for record in earlier.values()), default=0)
-        by_run = [(record.run, id_) for id_, record in earlier.items()]
+        by_run = sorted((record.run, id_) for id_, record in earlier.items())
+        for _, id_ in by_run[:-MOST_PREVIOUS]:
+            del earlier[id_]
         recovery = Recovery(
             bundles=self.bundles,
             observations=self.observations,
             session=self._medium.session,
-            previous=tuple(self._judged(id_) for _, id_ in sorted(by_run)),
+            previous=tuple(self._judged(id_) for _, id_ in by_run[-MOST_PREVIOUS:]),
             counters=dict(self._medium.counters),
             unclean=any(not r.clean for r in earlier.values() if r.run == last_run),
+            losses=tuple(self._medium.losses),
+            memories=dict(self._medium.memories),
         )
         self._run = last_run + 1
         for stream in streams:
             earlier[stream.id] = StreamRecord(klass=stream.klass, run=self._run)
         self._free = sorted(self._medium.rows)
-        self._next_row = max(self._medium.rows, default=0) + 1
         self._is_open = True
         await self.reserve_sessions()
         return recovery
@@ -102,7 +153,7 @@ class MemoryBacklog:
     def _judged(self, stream: str) -> PreviousStream:
         record = self._medium.streams[stream]
         if record.next_seq is None:
-            record.next_seq = max((_end(b) for b in self._rows_of(stream).values()), default=0)
+            record.next_seq = record.kept_seq
         return PreviousStream(
             id=stream, klass=record.klass, clean=record.clean, next_seq=record.next_seq
         )
@@ -147,20 +198,35 @@ class MemoryBacklog:
         if size > self._max_bytes:
             cause = f"the backlog has reached its {self._max_bytes} bytes"
             raise BacklogFullError(cause)
-        rows = range(self._next_row, self._next_row + len(bundles))
-        self._next_row = rows.stop
+        rows = range(self._medium.next_row, self._medium.next_row + len(bundles))
+        self._medium.next_row = rows.stop
         self._medium.rows.update(zip(rows, bundles, strict=True))
         self._medium.size = size
         self._medium.counters.update(counters)
         self._leased.update(rows)
+        for bundle in bundles:
+            record = self._medium.streams.get(bundle.stream)
+            if record is not None:
+                record.kept_seq = max(record.kept_seq, bundle.first_seq + len(bundle.entries))
         return tuple(rows)
 
     async def lease(self, limit: int) -> Sequence[Kept]:
         """Hand out up to `limit` rows, oldest first."""
         self._require_open()
-        rows = [heapq.heappop(self._free) for _ in range(min(limit, len(self._free)))]
-        self._leased.update(rows)
-        return tuple(Kept(row, self._medium.rows[row]) for row in rows)
+        kept: list[Kept] = []
+        while self._free and len(kept) < limit:
+            row = heapq.heappop(self._free)
+            self._leased.add(row)
+            if row in self._medium.damaged:
+                self._found_damaged.append(_head(row, self._medium.rows[row]))
+            else:
+                kept.append(Kept(row, self._medium.rows[row]))
+        return tuple(kept)
+
+    def damaged(self) -> Sequence[Row]:
+        """Return the damaged rows that `lease` has met since the last call."""
+        found, self._found_damaged = self._found_damaged, []
+        return tuple(found)
 
     def release(self, rows: Sequence[int]) -> None:
         """Give leased rows back; rows that are not leased are left alone."""
@@ -171,9 +237,78 @@ class MemoryBacklog:
     async def settle(self, rows: Sequence[int]) -> None:
         """Delete acknowledged rows; rows that are not leased are left alone."""
         self._require_open()
-        for row in self._leased.intersection(rows):
-            self._leased.remove(row)
+        self._take_out(self._leased.intersection(rows))
+
+    def _take_out(self, rows: Iterable[int]) -> Sequence[Row]:
+        there = sorted(self._medium.rows.keys() & set(rows))
+        heads = tuple(_head(row, self._medium.rows[row]) for row in there)
+        for row in there:
             self._medium.size -= self._medium.rows.pop(row).size
+        self._leased.difference_update(there)
+        self._free = sorted(set(self._free).difference(there))
+        return heads
+
+    # ------------------------------------------------------------------------- dropped and aside
+    async def drop(self, rows: Sequence[int], reason: str, at: Moment) -> Sequence[Row]:
+        """Delete rows, leased or not, and note their numbers as lost; those that were there."""
+        self._require_open()
+        heads = self._take_out(rows)
+        self._note([ranges.of_row(head, reason, at) for head in heads])
+        return heads
+
+    async def drop_oldest(
+        self, klass: ObservationClass, min_bytes: int, at: Moment
+    ) -> Sequence[Row]:
+        """Drop the oldest rows of a class until there is room for `min_bytes`."""
+        self._require_open()
+        wanted = min(min_bytes - (self._max_bytes - self._medium.size), MAX_DROP_BYTES)
+        ours = [row for row, bundle in self._medium.rows.items() if bundle.klass == klass]
+        ours.sort(key=lambda row: (row in self._leased, row))
+        chosen: list[int] = []
+        while ours and wanted > 0:
+            chosen.append(ours.pop(0))
+            wanted -= self._medium.rows[chosen[-1]].size
+        return await self.drop(chosen, "full", at)
+
+    async def set_aside(self, asides: Sequence[Aside], at: Moment) -> Sequence[Loss]:
+        """Put bundles aside and delete their rows; the losses of what had to be given up."""
+        self._require_open()
+        self._take_out([aside.row for aside in asides if aside.row is not None])
+        self._medium.asides += asides
+        given_up: list[Loss] = []
+        while self.aside_bytes > max_aside_bytes(self._max_bytes):
+            bundle = self._medium.asides.pop(0).bundle
+            given_up.append(ranges.of_row(_head(0, bundle), "aside", at))
+        self._note(given_up)
+        return tuple(given_up)
+
+    async def declare(self, losses: Sequence[Loss]) -> None:
+        """Note losses of what was never kept."""
+        self._require_open()
+        self._note(losses)
+
+    async def losses(self) -> Sequence[Loss]:
+        """Return the loss ranges that were not forgotten, oldest first."""
+        self._require_open()
+        return tuple(self._medium.losses)
+
+    async def forget_losses(self, losses: Sequence[Loss]) -> None:
+        """Delete those ranges that are still exactly so."""
+        self._require_open()
+        self._medium.losses = [loss for loss in self._medium.losses if loss not in losses]
+
+    def _note(self, losses: Sequence[Loss]) -> None:
+        noted = ranges.added(self._medium.losses, ranges.joined(losses))
+        self._medium.losses = ranges.bounded(noted)
+
+    # --------------------------------------------------------------------------------------- more
+    async def remember(self, key: str, value: str) -> None:
+        """Keep a word for the runs to come, or forget it when it is empty."""
+        self._require_open()
+        require_rememberable(key, value)
+        self._medium.memories[key] = value
+        if not value:
+            del self._medium.memories[key]
 
     async def save_counters(self, counters: Mapping[str, int]) -> None:
         """Keep replay counters."""
@@ -183,7 +318,8 @@ class MemoryBacklog:
     async def oldest(self) -> Bundle | None:
         """Return the oldest bundle kept."""
         self._require_open()
-        return self._medium.rows[min(self._medium.rows)] if self._medium.rows else None
+        readable = self._medium.rows.keys() - self._medium.damaged
+        return self._medium.rows[min(readable)] if readable else None
 
     async def first_unsettled(self, stream: str) -> int | None:
         """Return the lowest sequence number kept of a stream of this run."""
@@ -195,5 +331,5 @@ class MemoryBacklog:
         return {row: bundle for row, bundle in rows.items() if bundle.stream == stream}
 
 
-def _end(bundle: Bundle) -> int:
-    return bundle.first_seq + len(bundle.entries)
+def _head(row: int, bundle: Bundle) -> Row:
+    return Row(row, bundle.stream, bundle.klass, bundle.first_seq, len(bundle.entries))

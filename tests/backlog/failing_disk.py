@@ -75,15 +75,26 @@ class Disk(apsw.VFS):
         super().__init__(name, "unix")
         self.name = name
         self.operations: list[Operation] = []
+        self.read_bytes = 0
+        self.failing_syncs: dict[str, range] = {}  # file -> which of its syncs from now on fail
         self._failing = failing
         self._fault = fault
 
     def did(self, operation: Operation) -> None:
+        if isinstance(operation, Sync) and self._sync_fails(operation.file):
+            self.operations.append(Lost(operation.file))
+            fault = io_error(apsw.SQLITE_IOERR_FSYNC)
+            raise fault()
         fails = self._fault is not None and len(self.operations) in self._failing
         is_lost = fails and isinstance(operation, Sync)
         self.operations.append(Lost(operation.file) if is_lost else operation)
         if fails and self._fault is not None:
             raise self._fault()
+
+    def _sync_fails(self, file: str) -> bool:
+        failing = self.failing_syncs.get(file, range(0))
+        self.failing_syncs[file] = range(failing.start - 1, failing.stop - 1)
+        return 0 in failing
 
     def fail_next(self, fault: Fault) -> None:
         """Fail the next operation from now."""
@@ -109,6 +120,11 @@ class File(apsw.VFSFile):
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
         self._name = Path(path or "temporary").name
         super().__init__("unix", name, flags)
+
+    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802 - apsw's name
+        data = super().xRead(amount, offset)
+        self._disk.read_bytes += len(data)
+        return data
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - apsw's name
         self._disk.did(Write(self._name, offset, bytes(data)))

@@ -8,16 +8,20 @@ import itertools
 import random
 import shutil
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
 from gateway.backlog import DEFAULT_MAX_BYTES
 from gateway.backlog.memory import Medium, MemoryBacklog
 from gateway.backlog.sqlite import SqliteBacklog
-from gateway.model import Bundle, Entry, Stream
+from gateway.backlog.sqlite.connection import connect
+from gateway.backlog.sqlite.opening import FILE
+from gateway.model import Bundle, Entry, Moment, Stream
 
 BOOT = "b0075eed-0000-4000-8000-000000000001"
 NS = 1_000_000_000
+AT = Moment(BOOT, 5000 * NS, 1_795_315_200 * NS)
 
 Store = MemoryBacklog | SqliteBacklog
 
@@ -27,6 +31,10 @@ class Place(Protocol):
 
     def backlog(self, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Store:
         """Return the backlog of a new process."""
+        ...
+
+    def damage(self, row: int) -> None:
+        """Make the body of a row unreadable, while no backlog is open."""
         ...
 
     def as_killed(self) -> "Place":
@@ -43,6 +51,9 @@ class MemoryPlace:
     def backlog(self, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Store:
         return MemoryBacklog(max_bytes=max_bytes, medium=self.medium)
 
+    def damage(self, row: int) -> None:
+        self.medium.damaged.add(row)
+
     def as_killed(self) -> "MemoryPlace":
         return MemoryPlace(copy.deepcopy(self.medium))
 
@@ -57,6 +68,10 @@ class SqlitePlace:
 
     def backlog(self, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Store:
         return SqliteBacklog(self.directory, max_bytes=max_bytes)
+
+    def damage(self, row: int) -> None:
+        with closing(connect(self.directory / FILE)) as medium:
+            medium.execute("UPDATE bundle SET body = x'00' WHERE id = ?", (row,))
 
     def as_killed(self) -> "SqlitePlace":
         after = SqlitePlace(self._parent)

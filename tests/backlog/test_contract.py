@@ -1,4 +1,4 @@
-"""What every kind of backlog promises (gateway.model.Backlog)."""
+"""What every kind of backlog promises of its rows (gateway.backlog.contract.Backlog)."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ import pytest
 
 from gateway.errors import BacklogError, BacklogFullError
 from gateway.model import Kept, PreviousStream, Recovery, Stream
-from tests.backlog.places import Place, Store, bundle, run_streams
+from tests.backlog.places import AT, Place, Store, bundle, run_streams
 
 NOTHING: dict[str, int] = {}
 
@@ -241,7 +241,8 @@ def test_a_clean_end_is_told_to_the_next_run_with_where_its_streams_ended(place:
     async def main() -> None:
         backlog = place.backlog()
         routine, event = run_streams("A")
-        assert await backlog.open((routine, event)) == Recovery()
+        found = await backlog.open((routine, event))
+        assert found == Recovery(session=found.session)
         await backlog.append([bundle(routine, 5)], NOTHING)
         routine.next_seq = 9  # four went out without being kept
         await backlog.close((routine, event), NOTHING)
@@ -275,6 +276,44 @@ def test_an_unclean_end_is_judged_by_what_was_kept_and_only_once(place: Place) -
         assert recovery.previous[:2] == ended
         assert recovery.unclean  # run B was closed without its streams
         await last.close((), NOTHING)
+        await backlog.close((), NOTHING)
+
+    asyncio.run(main())
+
+
+def test_what_was_settled_and_dropped_before_a_kill_is_not_counted_after_it(place: Place) -> None:
+    async def main() -> None:
+        backlog = place.backlog()
+        routine, event = run_streams("A")
+        await backlog.open((routine, event))
+        bundles = [bundle(routine, 7), bundle(event, 2), bundle(routine, 4), bundle(event)]
+        appended = await backlog.append(bundles, NOTHING)
+        await backlog.settle(appended[:1])
+        await backlog.drop(appended[1:2], "full", AT)
+        await backlog.append([bundle(routine, 3)], NOTHING)
+        after = place.as_killed().backlog()
+        recovery = await after.open(run_streams("B"))
+        assert (recovery.bundles, recovery.observations) == (3, 8)
+        assert [each.next_seq for each in recovery.previous] == [3, 14]
+        assert len(await after.lease(9)) == 3
+        await after.close((), NOTHING)
+        await backlog.close((), NOTHING)
+
+    asyncio.run(main())
+
+
+def test_an_unclean_end_tells_how_far_a_stream_was_kept_though_all_is_settled(
+    place: Place,
+) -> None:
+    async def main() -> None:
+        backlog = place.backlog()
+        routine, event = run_streams("A")
+        await backlog.open((routine, event))
+        await backlog.settle(await backlog.append([bundle(routine, 7)], NOTHING))
+        after = place.as_killed().backlog()
+        recovery = await after.open(run_streams("B"))
+        assert [each.next_seq for each in recovery.previous] == [0, 7]
+        await after.close((), NOTHING)
         await backlog.close((), NOTHING)
 
     asyncio.run(main())
@@ -316,7 +355,7 @@ def test_session_numbers_never_come_twice(place: Place) -> None:
         await backlog.close((), NOTHING)
         after = killed.backlog()
         second = (await after.open(run_streams("B"))).session
-        assert (first, reserved, second) == (0, 1000, 2000)
+        assert (reserved, second) == (first + 1000, first + 2000)
         await after.close((), NOTHING)
 
     asyncio.run(main())

@@ -12,10 +12,11 @@ import pytest
 
 from gateway.backlog.sqlite import SqliteBacklog, opening
 from gateway.backlog.sqlite.connection import Connect, connect
-from gateway.model import Recovery
-from tests.backlog.places import bundle, run_streams
+from gateway.model import Loss, Recovery
+from tests.backlog.places import AT, bundle, run_streams
 
 PAGE: Final = 4096
+ROOTS: Final = 10  # pages up to here are the roots of the tables
 BUNDLES: Final = 200
 
 
@@ -54,7 +55,7 @@ def leaves(path: Path) -> list[int]:
     data = path.read_bytes()
     pages = range(1, len(data) // PAGE + 1)
     table_leaf = 0x0D
-    return [n for n in pages if data[(n - 1) * PAGE] == table_leaf and n > 8]
+    return [n for n in pages if data[(n - 1) * PAGE] == table_leaf and n > ROOTS]
 
 
 def overwrite(path: Path, page: int, data: bytes) -> None:
@@ -89,15 +90,18 @@ def test_a_log_without_its_store_is_not_played_into_a_new_one(tmp_path: Path) ->
     assert not (tmp_path / "backlog.db-wal").exists()
 
 
-def test_after_a_loss_of_everything_session_numbers_go_on_above_all_used_ones(
-    tmp_path: Path,
+def test_session_numbers_of_a_replaced_gateway_and_of_a_lost_store_go_on_above_all_used_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    made_ms = time.time_ns() // 1_000_000
     fill(tmp_path)
     before = start(tmp_path)[0].session
+    assert before >= made_ms
+    monkeypatch.setattr(time, "time_ns", lambda: (before + 86_400_000) * 1_000_000)
+    fill(tmp_path / "of another card")
+    assert start(tmp_path / "of another card")[0].session > before + 1000
     overwrite(tmp_path / "backlog.db", 1, bytes(PAGE))
-    after = start(tmp_path)[0].session
-    assert after > before + 1_000_000
-    assert after <= time.time() * 1000
+    assert start(tmp_path)[0].session > before + 1000
 
 
 # -------------------------------------------------------------------------------- salvage
@@ -118,17 +122,72 @@ def test_a_page_overwritten_costs_its_own_rows_and_no_others(tmp_path: Path) -> 
         assert [each.clean for each in recovery.previous] == [True, True]
 
 
+@pytest.mark.parametrize("which", ["first", "middle", "last", "several", "half", "late"])
+def test_what_a_damage_has_cost_is_declared(
+    tmp_path: Path, which: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path)
+    path = tmp_path / "backlog.db"
+    pages = leaves(path)
+    damaged = {"first": pages[:1], "middle": pages[20:21], "last": pages[-1:]}
+    for page in damaged.get(which, [pages[1], pages[2], pages[30]]):
+        overwrite(path, page, random.Random(page).randbytes(PAGE))  # noqa: S311
+    if which == "half":
+        path.write_bytes(path.read_bytes()[: len(pages) // 2 * PAGE])
+    if which == "late":
+        monkeypatch.setattr(opening, "SALVAGE_S", -1.0)
+    recovery, found = start(tmp_path)
+    read = {first + n for first in found for n in range(20)}
+    assert {(each.stream, each.reason) for each in recovery.losses} == {("A-ROUTINE", "damaged")}
+    lost = {n for each in recovery.losses for n in range(each.first, each.last + 1)}
+    assert len(read) < BUNDLES * 20
+    assert read | lost == set(range(BUNDLES * 20))
+    assert not read & lost
+
+
 def test_a_damaged_page_that_only_one_body_reaches_into_is_found_at_the_start(
     tmp_path: Path,
 ) -> None:
     fill(tmp_path, count=200)  # too long for a page
     path = tmp_path / "backlog.db"
-    pages = range(9, path.stat().st_size // PAGE + 1)
+    pages = range(ROOTS + 1, path.stat().st_size // PAGE + 1)
     overflow = next(page for page in pages if page not in leaves(path))
     overwrite(path, overflow, random.Random(3).randbytes(PAGE))  # noqa: S311
     recovery, found = start(tmp_path)
     assert recovery.quarantined
     assert len(found) == BUNDLES - 1
+
+
+def test_loss_ranges_behind_a_damaged_page_are_told_and_that_some_may_be_missing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    losses = [Loss(f"EARLIER-{n:03d}", 0, 9, "full", AT) for n in range(300)]
+
+    async def declare() -> None:
+        backlog = SqliteBacklog(tmp_path)
+        await backlog.open(run_streams("A"))
+        await backlog.declare(losses)
+        assert backlog.is_whole
+        await backlog.close((), {})
+
+    asyncio.run(declare())
+    path = tmp_path / "backlog.db"
+    pages = leaves(path)
+    assert len(pages) > 4
+    overwrite(path, pages[2], random.Random(1).randbytes(PAGE))  # noqa: S311
+
+    async def again() -> tuple[set[Loss], bool]:
+        backlog = SqliteBacklog(tmp_path)
+        found = await backlog.open(run_streams("B"))
+        await backlog.close((), {})
+        return set(found.losses), backlog.is_whole
+
+    read, is_whole = asyncio.run(again())
+    assert not is_whole
+    assert "not all rows could be read table=loss" in caplog.text
+    assert read < set(losses)
+    assert {losses[0], losses[-1]} <= read, "those on both sides of the damage"
+    assert len(read) > 200
 
 
 def test_several_damages_are_stepped_over(tmp_path: Path) -> None:
@@ -155,7 +214,7 @@ def test_a_truncated_file_keeps_what_is_before_the_cut(tmp_path: Path) -> None:
 def test_any_single_damaged_page_lets_the_agent_start(tmp_path: Path) -> None:
     fill(tmp_path / "whole")
     data = (tmp_path / "whole" / "backlog.db").read_bytes()
-    for page in range(1, 13):
+    for page in range(1, ROOTS + 5):
         directory = tmp_path / f"store-{page}"
         directory.mkdir()
         (directory / "backlog.db").write_bytes(data)

@@ -1,6 +1,9 @@
 """The books of the SQLite backlog where calls overlap, which only luck would show from outside."""
 
-from gateway.backlog.sqlite.ledger import Ledger
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.backlog.sqlite.ledger import Ledger, RowSet
 from tests.backlog.places import bundle, run_streams
 
 
@@ -46,3 +49,20 @@ def test_rows_whose_deletion_failed_are_leased_as_before() -> None:
     assert (ledger.bundles, ledger.unleased) == (2, 0)
     ledger.release([1])
     assert ledger.unleased == 1
+
+
+def test_a_row_released_while_it_is_being_dropped_is_gone() -> None:
+    ledger = _ledger(2)
+    ledger.release([1])
+    ledger.dropped({1: 1, 2: 1})
+    ledger.release([2])
+    assert (ledger.bundles, ledger.observations, ledger.unleased) == (0, 0, 0)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(5, 90)), max_size=60))
+def test_the_lowest_of_a_set_of_rows_is_known(steps: list[tuple[bool, int]]) -> None:
+    rows, expected = RowSet(5), set[int]()
+    for is_added, row in steps:
+        (rows.add if is_added else rows.remove)(row)
+        (expected.add if is_added else expected.discard)(row)
+        assert rows.lowest() == min(expected, default=None)

@@ -6,59 +6,99 @@ that was accepted before must be in it.
 """
 
 import random
+import shutil
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 import apsw
+import msgspec
 import pytest
 
 from gateway.backlog import DEFAULT_MAX_BYTES
 from gateway.backlog.sqlite.connection import connect
 from gateway.backlog.sqlite.database import Database
+from gateway.backlog.sqlite.file import Limits
 from gateway.backlog.sqlite.opening import FILE
 from gateway.errors import BacklogError, BacklogFullError
+from gateway.model import Aside, Bundle
 from tests.backlog.failing_disk import Disk, Sync, connection, cuts, io_error
-from tests.backlog.places import bundle, payload_bytes, run_streams
+from tests.backlog.places import AT, bundle, payload_bytes, run_streams
 
 PAGE: Final = 4096
+LIMITS: Final = Limits(max_bytes=DEFAULT_MAX_BYTES)
+
+
+Numbers = frozenset[tuple[str, int]]
 
 
 class History:
-    """What an outage and its end do to a store, and what was promised at which operation."""
+    """What an outage and its end do to a store, and what was promised at which operation.
+
+    Promised are rows, and the numbers that must be in a row, aside, or in a loss range.
+    """
 
     def __init__(self, directory: Path, weaken: Mapping[str, str] | None = None) -> None:
-        _empty_store(directory)
-        self.before = _files(directory)
+        empty_store(directory)
+        self.before = files_in(directory)
         self.disk = Disk(f"cut-{directory}")
         self.streams = run_streams("CUT")
-        self.promised: list[tuple[int, frozenset[int]]] = [(0, frozenset())]
+        self.kept: list[tuple[int, Bundle]] = []
+        self.declared: set[tuple[str, int]] = set()
+        self.promised: list[tuple[int, frozenset[int], Numbers]] = [(0, frozenset(), frozenset())]
         with closing(_Opened(directory, self.disk, weaken)) as store:
             store.database.open(self.streams)
             self._live(store.database)
         self.disk.unregister()
 
     def _live(self, database: Database) -> None:
-        kept: list[int] = []
         for turn in range(48):
-            bundles = [bundle(self.streams[0], 40), bundle(self.streams[1])]
-            kept += database.append(bundles * 2, {"one": turn})
-            self._promise(kept)
+            bundles = [bundle(self.streams[0], 40), bundle(self.streams[1])] * 2
+            self.kept += zip(database.append(bundles, {"one": turn}), bundles, strict=True)
+            self._promise()
             if turn % 6 == 5:
-                taken = [row for row, _, _ in database.lease(0, 5, ())]
-                kept = [row for row in kept if row not in taken]
-                self._promise(kept)  # from now on the settled ones may be gone
-                database.settle(taken)
+                (self._settle, self._drop, self._set_aside)[turn // 6 % 3](database)
         database.forget_previous()
 
-    def _promise(self, kept: list[int]) -> None:
-        self.promised.append((len(self.disk.operations), frozenset(kept)))
+    def _settle(self, database: Database) -> None:
+        rows = self._leave(5)
+        self._promise()  # from now on the settled ones may be gone
+        database.settle(rows)
 
-    def promised_at(self, done: int) -> frozenset[int]:
-        """Rows that must be there when `done` operations were done."""
-        return [rows for at, rows in self.promised if at <= done][-1]
+    def _drop(self, database: Database) -> None:
+        gone = self.kept[:4]
+        rows = self._leave(4)
+        self.declared |= _numbers(each for _, each in gone)
+        self._promise()
+        database.drop(rows, "full", AT)
+
+    def _set_aside(self, database: Database) -> None:
+        gone = self.kept[:3]
+        self._leave(3)
+        self.declared |= _numbers(each for _, each in gone)
+        self._promise()
+        database.set_aside([Aside(each, "refused", row) for row, each in gone], AT)
+
+    def _leave(self, count: int) -> list[int]:
+        gone, self.kept = self.kept[:count], self.kept[count:]
+        return [row for row, _ in gone]
+
+    def _promise(self) -> None:
+        rows = frozenset(row for row, _ in self.kept)
+        numbers = frozenset(self.declared) | _numbers(each for _, each in self.kept)
+        self.promised.append((len(self.disk.operations), rows, numbers))
+
+    def promised_at(self, done: int) -> tuple[frozenset[int], Numbers]:
+        """Rows that must be there when `done` operations were done, and numbers accounted for."""
+        return [(rows, numbers) for at, rows, numbers in self.promised if at <= done][-1]
+
+
+def _numbers(bundles: Iterable[Bundle]) -> Numbers:
+    return frozenset(
+        (each.stream, each.first_seq + n) for each in bundles for n in range(len(each.entries))
+    )
 
 
 class _Opened:
@@ -67,32 +107,52 @@ class _Opened:
     def __init__(
         self, directory: Path, disk: Disk, weaken: Mapping[str, str] | None = None
     ) -> None:
-        self.database = Database(
-            directory, max_bytes=DEFAULT_MAX_BYTES, connect=connection(disk, weaken)
-        )
+        self.database = Database(directory, LIMITS, connection(disk, weaken))
 
     def close(self) -> None:
         self.database.close((), {})
 
 
-def _empty_store(directory: Path) -> None:
-    database = Database(directory, max_bytes=DEFAULT_MAX_BYTES, connect=connect)
+def empty_store(directory: Path) -> None:
+    database = Database(directory, LIMITS, connect)
     database.open(())
     database.close((), {})
 
 
-def _files(directory: Path) -> dict[str, bytes]:
+def files_in(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.glob(f"{FILE}*")}
 
 
-def _verdict(directory: Path, files: Mapping[str, bytes]) -> tuple[str, frozenset[int]]:
+def verdict(directory: Path, files: Mapping[str, bytes]) -> tuple[str, frozenset[int], Numbers]:
+    """Open files as a power cut left them: are they sound, which rows and numbers are there."""
     for path in directory.iterdir():
         path.unlink()
     for name, data in files.items():
         (directory / name).write_bytes(data)
     with closing(sqlite3.connect(directory / FILE)) as found:
-        (sound,) = found.execute("PRAGMA integrity_check").fetchone()
-        return sound, frozenset(row for (row,) in found.execute("SELECT id FROM bundle"))
+        try:
+            return _read(found)
+        except sqlite3.DatabaseError as error:
+            return str(error), frozenset(), frozenset()
+
+
+def _read(found: sqlite3.Connection) -> tuple[str, frozenset[int], Numbers]:
+    (sound,) = found.execute("PRAGMA integrity_check").fetchone()
+    rows = frozenset(row for (row,) in found.execute("SELECT id FROM bundle"))
+    ranges = found.execute(
+        "SELECT stream, first_seq, first_seq + count - 1 FROM bundle UNION ALL"
+        " SELECT stream, first_seq, first_seq + count - 1 FROM aside UNION ALL"
+        " SELECT stream, first, last FROM loss"
+    ).fetchall()
+    *tally, next_row = found.execute(
+        "SELECT bundles, observations, next_row FROM tally"
+    ).fetchone()
+    counted = found.execute(
+        "SELECT count(*), coalesce(sum(count), 0) FROM bundle WHERE id < ?", (next_row,)
+    ).fetchone()
+    sound = sound if tuple(tally) == counted else f"tally {tally} instead of {counted}"
+    numbers = frozenset((stream, n) for stream, a, b in ranges for n in range(a, b + 1))
+    return sound, rows, numbers
 
 
 def _judge(history: History, directory: Path) -> tuple[int, int, int]:
@@ -101,9 +161,10 @@ def _judge(history: History, directory: Path) -> tuple[int, int, int]:
     played = lost = broken = 0
     for done, files in cuts(history.before, history.disk.operations, random.Random(1)):  # noqa: S311
         played += 1
-        sound, rows = _verdict(directory, files)
+        sound, rows, numbers = verdict(directory, files)
+        promised_rows, promised_numbers = history.promised_at(done)
         broken += sound != "ok"
-        lost += not history.promised_at(done) <= rows
+        lost += not (promised_rows <= rows and promised_numbers <= numbers)
     return played, lost, broken
 
 
@@ -155,21 +216,21 @@ def test_wherever_operations_fail_the_store_holds_what_it_says(
 
 def _failing_life(directory: Path, disk: Disk) -> list[BacklogError]:
     """Live with failing operations: try again what failed, then compare file and answers."""
-    _empty_store(directory)
-    before = _files(directory)
-    database = Database(directory, max_bytes=DEFAULT_MAX_BYTES, connect=connection(disk))
+    empty_store(directory)
+    before = files_in(directory)
+    database = Database(directory, LIMITS, connection(disk))
     failures: list[BacklogError] = []
     kept = _try_until_done(database, failures)
-    assert {row for row, _, _ in database.lease(0, 99, ())} == kept
+    assert {head.row for head, _ in database.lease(0, 99, ())} == kept
     done = len(disk.operations)
     try:
         database.close((), {"two": 2})
     except BacklogError as error:
         failures.append(error)
-    assert _verdict(directory, _files(directory)) == ("ok", frozenset(kept))
+    assert verdict(directory, files_in(directory))[:2] == ("ok", frozenset(kept))
     for at, files in cuts(before, disk.operations, random.Random(2)):  # noqa: S311
         if at == done:
-            sound, rows = _verdict(directory, files)
+            sound, rows, _ = verdict(directory, files)
             assert (sound, kept - rows) == ("ok", set())
     return failures
 
@@ -197,7 +258,7 @@ def _try_until_done(database: Database, failures: list[BacklogError]) -> set[int
 
 
 def test_after_an_error_of_the_medium_the_file_is_opened_anew(tmp_path: Path) -> None:
-    _empty_store(tmp_path)
+    empty_store(tmp_path)
     disk = Disk(f"anew-{tmp_path}")
     opened: list[Path] = []
 
@@ -206,7 +267,7 @@ def test_after_an_error_of_the_medium_the_file_is_opened_anew(tmp_path: Path) ->
         return connection(disk)(path)
 
     routine, event = run_streams("A")
-    database = Database(tmp_path, max_bytes=DEFAULT_MAX_BYTES, connect=connect_and_count)
+    database = Database(tmp_path, LIMITS, connect_and_count)
     database.open((routine, event))
     database.append([bundle(routine)], {})
     assert len(opened) == 1
@@ -220,11 +281,43 @@ def test_after_an_error_of_the_medium_the_file_is_opened_anew(tmp_path: Path) ->
 
 
 # ---------------------------------------------------------------------------------- bytes
+@pytest.mark.parametrize("ends_cleanly", [True, False])
+def test_a_start_does_not_read_the_whole_store(tmp_path: Path, ends_cleanly: bool) -> None:  # noqa: FBT001 - parametrized
+    directory = tmp_path / "store"
+    routine, event = run_streams("A")
+    database = Database(directory, LIMITS, connect)
+    database.open((routine, event))
+    kept = bundle(routine, 100)
+    for turn in range(18):
+        seqs = [100 * (100 * turn + n) for n in range(100)]
+        database.append([msgspec.structs.replace(kept, first_seq=seq) for seq in seqs], {})
+        if turn == 15:
+            database.settle(range(1, 200))
+    database.append([bundle(event)], {})
+    routine.next_seq = 180_000
+    if ends_cleanly:
+        database.close((routine, event), {})
+    else:  # as SIGKILL leaves it
+        shutil.copytree(directory, tmp_path / "killed")
+        database.close((), {})
+        directory = tmp_path / "killed"
+    size = (directory / FILE).stat().st_size
+    disk = Disk(f"reads-{directory}")
+    # The check reads what it can in its two seconds, and is given up then.
+    after = Database(directory, LIMITS, connection(disk, {"PRAGMA quick_check(1)": "SELECT 'ok'"}))
+    recovery = after.open(run_streams("B")).recovery
+    assert (recovery.bundles, recovery.observations) == (1602, 160_101)
+    assert [each.next_seq for each in recovery.previous] == [1, 180_000]
+    assert disk.read_bytes < size / 4
+    after.close((), {})
+    disk.unregister()
+
+
 @pytest.mark.parametrize("counters", [0, 1])
 def test_an_outage_writes_little_more_than_a_page_per_commit_and_one_for_counters(
     tmp_path: Path, counters: int
 ) -> None:
-    _empty_store(tmp_path)
+    empty_store(tmp_path)
     disk = Disk(f"bytes-{tmp_path}")
     routine, _ = run_streams("BYTES")
     commits, payload = 600, 0  # 7 minutes at 10 observations/s, kept every 0.7 s

@@ -1,21 +1,21 @@
-"""What only a store on a medium has to promise: locks, cancelled callers, wear, errors."""
+"""What only a store on a medium has to promise: locks, cancelled callers, wear, doubt."""
 
 import asyncio
 import hashlib
+import shutil
 import sqlite3
 import stat
 import threading
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.backlog import MAX_MEMORY_CHARACTERS
 from gateway.backlog.sqlite import SqliteBacklog
-from gateway.backlog.sqlite.connection import connect
-from gateway.errors import BacklogError
+from gateway.errors import BacklogError, BacklogFullError
 from gateway.model import Bundle
-from tests.backlog.places import bundle, run_streams
+from tests.backlog.places import AT, bundle, run_streams
 
 
 def _state(directory: Path) -> dict[str, tuple[int, int, str]]:
@@ -159,6 +159,34 @@ def test_the_store_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "var" / "ugw").stat().st_mode) == 0o700
 
 
+@pytest.mark.parametrize("what", ["the folder", "the file"])
+def test_a_store_that_is_taken_away_promises_nothing_more_and_can_be_read(
+    tmp_path: Path, what: str
+) -> None:
+    store, away = tmp_path / "store", tmp_path / "away"
+
+    async def main() -> None:
+        backlog = SqliteBacklog(store)
+        streams = run_streams("A")
+        await backlog.open(streams)
+        kept = bundle(streams[0], 3)
+        rows = await backlog.append([kept], {})
+        backlog.release(rows)
+        taken = store if what == "the folder" else store / "backlog.db"
+        taken.rename(away)
+        with pytest.raises(BacklogError, match="was taken away") as refused:
+            await backlog.append([bundle(streams[0])], {})
+        assert not isinstance(refused.value, BacklogFullError), "there is nothing to make room for"
+        with pytest.raises(BacklogError):
+            await backlog.drop_oldest("routine", 1, AT)
+        assert [each.bundle for each in await backlog.lease(8)] == [kept]
+        away.rename(taken)
+        await backlog.append([bundle(streams[0])], {})
+        await backlog.close(streams, {})
+
+    asyncio.run(main())
+
+
 def test_a_path_that_cannot_be_a_store_is_an_error_that_names_it(tmp_path: Path) -> None:
     async def main() -> None:
         (tmp_path / "file").write_text("not a directory")
@@ -269,23 +297,93 @@ async def _lease(backlog: SqliteBacklog) -> object:
     return await backlog.lease(3)
 
 
-# --------------------------------------------------------------------------------- damage
-def test_a_row_whose_body_is_damaged_is_kept_but_never_handed_out(tmp_path: Path) -> None:
+# ------------------------------------------------------------------------- commits in doubt
+class LostAnswer:
+    """A medium that does a commit, while armed, and then says that it failed."""
+
+    def __init__(self) -> None:
+        self.is_armed = False
+
+    def connect(self, path: Path) -> sqlite3.Connection:
+        medium = self
+
+        class Doubtful(sqlite3.Connection):
+            def execute(self, sql: str, values: Any = (), /) -> sqlite3.Cursor:  # noqa: ANN401
+                done = super().execute(sql, values)
+                if medium.is_armed and sql == "COMMIT":
+                    medium.is_armed = False
+                    message = "disk I/O error"
+                    error = sqlite3.OperationalError(message)
+                    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+                    raise error
+                return done
+
+        return sqlite3.connect(path, isolation_level=None, factory=Doubtful)
+
+
+@pytest.mark.parametrize("count", [1, 600])
+def test_what_an_append_in_doubt_has_left_in_the_file_counts_for_nothing(
+    tmp_path: Path, count: int
+) -> None:
     async def main() -> None:
-        backlog = SqliteBacklog(tmp_path)
+        medium = LostAnswer()
+        backlog = SqliteBacklog(tmp_path / "store", connect=medium.connect)
         routine, event = run_streams("A")
         await backlog.open((routine, event))
-        rows = await backlog.append([bundle(routine, 2), bundle(routine, 3)], {})
+        await backlog.append([bundle(routine) for _ in range(5)], {})
+        medium.is_armed = True
+        doubtful = [bundle(routine) for _ in range(count)]
+        with pytest.raises(BacklogError):
+            await backlog.append(doubtful, {})
+        assert (backlog.bundles, backlog.observations) == (5, 5)
+        await backlog.append([bundle(event, 2)], {})
+        shutil.copytree(tmp_path / "store", tmp_path / "killed")
         await backlog.close((), {})
-        with closing(connect(tmp_path / "backlog.db")) as medium:
-            medium.execute("UPDATE bundle SET body = x'00' WHERE id = ?", (rows[0],))
-        after = SqliteBacklog(tmp_path)
-        assert (await after.open(run_streams("B"))).observations == 5
-        assert [each.row for each in await after.lease(9)] == [rows[1]]
-        assert (after.unreadable, after.unleased, after.observations) == (1, 0, 5)
-        oldest = await after.oldest()
-        assert oldest is not None
-        assert oldest.first_seq == 2
+        after = SqliteBacklog(tmp_path / "killed")
+        recovery = await after.open(run_streams("B"))
+        assert (recovery.bundles, recovery.observations) == (6, 7)
+        assert len(await after.lease(999)) == 6
         await after.close((), {})
+
+    asyncio.run(main())
+
+
+def test_a_settlement_in_doubt_can_be_made_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        medium = LostAnswer()
+        backlog = SqliteBacklog(tmp_path / "store", connect=medium.connect)
+        routine, event = run_streams("A")
+        await backlog.open((routine, event))
+        rows = await backlog.append([bundle(routine) for _ in range(5)], {})
+        medium.is_armed = True
+        with pytest.raises(BacklogError):
+            await backlog.settle(rows[:2])
+        assert backlog.bundles == 5
+        await backlog.settle(rows[:2])
+        assert backlog.bundles == 3
+        shutil.copytree(tmp_path / "store", tmp_path / "killed")
+        await backlog.close((), {})
+        after = SqliteBacklog(tmp_path / "killed")
+        assert (await after.open(run_streams("B"))).bundles == 3
+        await after.close((), {})
+
+    asyncio.run(main())
+
+
+async def _fill(backlog: SqliteBacklog, with_what: Bundle) -> None:
+    while True:
+        await backlog.append([with_what], {})
+
+
+def test_the_longest_word_finds_room_above_the_cap_of_a_full_store(tmp_path: Path) -> None:
+    async def main() -> None:
+        streams = run_streams("A")
+        backlog = SqliteBacklog(tmp_path, max_bytes=4_000_000)
+        await backlog.open(streams)
+        with pytest.raises(BacklogFullError):
+            await _fill(backlog, bundle(streams[0], 100))
+        for _ in range(2):
+            await backlog.remember("announced", "x" * MAX_MEMORY_CHARACTERS)
+        await backlog.close(streams, {})
 
     asyncio.run(main())

@@ -11,13 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from gateway.backlog import MAX_MEMORY_CHARACTERS
 from gateway.backlog.sqlite.schema import PAGE_BYTES, PRAGMAS
 from gateway.errors import BacklogError, BacklogFullError
 
 _OWNERS_ALONE: Final = 0o600
 LOCK_WAIT_S: Final = 1.0  # somebody looks into the file with a tool of his own
-# Above the cap, for what is not observations: streams, counters, and the pages a delete needs.
-HOUSEKEEPING_PAGES: Final = 64
+# Above the cap, for what is not observations: streams, counters, the pages a delete needs, and the
+# two longest words.
+HOUSEKEEPING_PAGES: Final = 64 + 2 * (MAX_MEMORY_CHARACTERS // PAGE_BYTES + 1)
 
 _DAMAGE: Final = {
     sqlite3.SQLITE_CORRUPT,
@@ -29,6 +31,7 @@ _DAMAGE: Final = {
     sqlite3.SQLITE_IOERR_CORRUPTFS,
     sqlite3.SQLITE_IOERR_DATA,
 }
+_FAILED_SYNC: Final = {sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC}
 
 
 Connect = Callable[[Path], sqlite3.Connection]
@@ -47,7 +50,9 @@ def connect(path: Path) -> sqlite3.Connection:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise sqlite3.OperationalError(error.strerror) from error
+        failure = sqlite3.OperationalError(error.strerror)
+        failure.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN  # no damage
+        raise failure from error
     return sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None)
 
 
@@ -55,7 +60,16 @@ def prepare(connection: sqlite3.Connection, max_bytes: int) -> None:
     """Make the connection durable and bounded."""
     for pragma in PRAGMAS:
         connection.execute(pragma).fetchall()
-    pages = max_bytes // PAGE_BYTES + HOUSEKEEPING_PAGES
+    limit_pages(connection, max_pages(max_bytes))
+
+
+def max_pages(max_bytes: int) -> int:
+    """Return how many pages a file under a cap may have."""
+    return max_bytes // PAGE_BYTES + HOUSEKEEPING_PAGES
+
+
+def limit_pages(connection: sqlite3.Connection, pages: int) -> None:
+    """Let the file not grow beyond `pages`, or beyond what it has already."""
     connection.execute(f"PRAGMA max_page_count={pages}").fetchall()
 
 
@@ -77,6 +91,11 @@ def is_full(error: BaseException) -> bool:
     return isinstance(error, sqlite3.Error) and _code(error) & 0xFF == sqlite3.SQLITE_FULL
 
 
+def is_failed_sync(error: BaseException) -> bool:
+    """Whether what was written may be lost although the kernel takes it for clean (fsync(2))."""
+    return isinstance(error, sqlite3.Error) and _code(error) in _FAILED_SYNC
+
+
 def is_interruption(error: sqlite3.Error) -> bool:
     """Whether the statement was stopped by `interrupt`."""
     return _code(error) == sqlite3.SQLITE_INTERRUPT
@@ -87,6 +106,9 @@ def translated(error: sqlite3.Error, path: Path) -> BacklogError:
     if is_full(error):
         cause = f"no room in the store {path}: {error}"
         return BacklogFullError(cause, "free space on the medium or raise store.max_size")
+    if is_damage(error):
+        remedy = "start the agent anew: it takes over what can be read"
+        return BacklogError(f"the store {path} is damaged: {error}", remedy)
     return BacklogError(f"the store {path} failed: {error}", "check the medium and its mount")
 
 

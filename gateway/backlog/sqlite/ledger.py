@@ -1,8 +1,8 @@
 """Who holds which row, how much is kept, and where each stream of this run begins.
 
 Pure bookkeeping beside the file: told what was committed, it answers without reading anything. Its
-memory grows with what is leased, never with what is kept: of the rows nobody holds it knows only
-how many they are, and a number `low` below which there is none.
+memory grows with what is leased, and by a bit for each row of this run: of the rows nobody holds
+it knows only how many they are, and a number `low` below which there is none.
 """
 
 from collections.abc import Container, Mapping, Sequence
@@ -15,16 +15,47 @@ from gateway.model import Bundle, Stream
 NOWHERE: Final = 1 << 62  # above every row
 
 
+class RowSet:
+    """Rows from `first` on, one bit each: an outage of a day costs some kB, and none is sought."""
+
+    def __init__(self, first: int) -> None:
+        self._first = first
+        self._bits = bytearray()
+        self._low = 0  # no byte before it has a bit
+
+    def add(self, row: int) -> None:
+        """Take a row in."""
+        byte, bit = divmod(row - self._first, 8)
+        self._bits.extend(bytes(max(0, byte + 1 - len(self._bits))))
+        self._bits[byte] |= 1 << bit
+        self._low = min(self._low, byte)
+
+    def remove(self, row: int) -> None:
+        """Take a row out, if it is there."""
+        byte, bit = divmod(row - self._first, 8)
+        if 0 <= byte < len(self._bits):
+            self._bits[byte] &= ~(1 << bit)
+
+    def lowest(self) -> int | None:
+        """Return the lowest row, None if there is none."""
+        bits = self._bits
+        while self._low < len(bits) and not bits[self._low]:
+            self._low += 1
+        if self._low == len(bits):
+            return None
+        byte = bits[self._low]
+        return self._first + self._low * 8 + (byte & -byte).bit_length() - 1
+
+
 class Mark(msgspec.Struct):
-    """The lowest bundle kept of a stream: in row `row`; while that is None, at or above `start`.
+    """Where a stream's bundles are, and the number in the lowest row, once it was looked up.
 
     Rows of a stream rise with its sequence numbers; those that do not (a bundle that was split and
     kept again) are `stragglers`, row -> first sequence number.
     """
 
-    start: int
-    row: int | None = None
-    seq: int = 0
+    rows: RowSet
+    known: tuple[int, int] | None = None  # row, sequence number
     highest: int = -1
     stragglers: dict[int, int] = msgspec.field(default_factory=dict[int, int])
 
@@ -35,11 +66,10 @@ class Ledger:
     def __init__(self, streams: Sequence[Stream], *, next_row: int) -> None:
         self.bundles = 0
         self.observations = 0
-        self._next_row = next_row
         self._leased: dict[int, int] = {}  # row -> observations
         self._settling: dict[int, int] = {}  # the same, while their deletion is under way
         self._low = 0
-        self._marks = {stream.id: Mark(start=next_row) for stream in streams}
+        self._marks = {stream.id: Mark(RowSet(next_row)) for stream in streams}
 
     @property
     def unleased(self) -> int:
@@ -64,7 +94,6 @@ class Ledger:
             self.bundles += 1
             self.observations += count
             self._leased[row] = count
-            self._next_row = row + 1
             self._note_order(row, bundle)
 
     def _note_order(self, row: int, bundle: Bundle) -> None:
@@ -73,6 +102,7 @@ class Ledger:
             return
         if bundle.first_seq < mark.highest:
             mark.stragglers[row] = bundle.first_seq
+        mark.rows.add(row)
         mark.highest = max(mark.highest, bundle.first_seq)
 
     # -------------------------------------------------------------------------- lease and release
@@ -105,33 +135,37 @@ class Ledger:
         if not deleted:
             self._leased.update(rows)
             return
+        self._gone(rows)
+
+    def dropped(self, rows: Mapping[int, int]) -> None:
+        """Note rows (row -> observations) that are gone, whoever held them."""
+        for row in rows:
+            self._leased.pop(row, None)
+        self._gone(rows)
+
+    def _gone(self, rows: Mapping[int, int]) -> None:
         self.bundles -= len(rows)
         self.observations -= sum(rows.values())
         for mark in self._marks.values():
-            for row in mark.stragglers.keys() & rows:
-                del mark.stragglers[row]
-            if mark.row in rows:
-                mark.start, mark.row = mark.row + 1, None
+            for row in rows:
+                mark.rows.remove(row)
+                mark.stragglers.pop(row, None)
 
     # ------------------------------------------------------------------------------------ streams
-    def to_search(self, stream: str) -> int | None:
-        """Return the row from which the lowest of a stream is to be sought; None: it is known."""
+    def to_look_up(self, stream: str) -> int | None:
+        """Return the row whose first sequence number has to be told, None if nothing has to."""
         mark = self._marks.get(stream)
-        is_known = mark is None or mark.row is not None or mark.start >= self._next_row
-        return None if mark is None or is_known else mark.start
+        row = None if mark is None else mark.rows.lowest()
+        is_known = mark is not None and mark.known is not None and mark.known[0] == row
+        return None if is_known else row
 
-    def sought(self, stream: str, hit: tuple[int, int] | None) -> None:
-        """Note what the search found: row and sequence number, or nothing up to the last row."""
-        mark = self._marks[stream]
-        if hit is None:
-            mark.start = self._next_row
-        else:
-            mark.row, mark.seq = hit
+    def looked_up(self, stream: str, row: int, first_seq: int) -> None:
+        """Note the first sequence number in a row."""
+        self._marks[stream].known = (row, first_seq)
 
     def first_seq(self, stream: str) -> int | None:
-        """Return the lowest sequence number kept of a stream, once nothing is to search."""
+        """Return the lowest sequence number kept of a stream, once nothing is to be looked up."""
         mark = self._marks.get(stream)
-        if mark is None:
+        if mark is None or mark.known is None or mark.rows.lowest() != mark.known[0]:
             return None
-        known = [] if mark.row is None else [mark.seq]
-        return min([*known, *mark.stragglers.values()], default=None)
+        return min([mark.known[1], *mark.stragglers.values()])

@@ -5,7 +5,9 @@ whatever happens: an interrupted change of names is finished at the next start. 
 kept as `backlog.db.corrupt-<n>`, at most two of them.
 """
 
+import errno
 import fcntl
+import math
 import os
 import sqlite3
 import threading
@@ -17,9 +19,10 @@ from typing import Final
 
 import msgspec
 
+from gateway.backlog.sqlite import tally
 from gateway.backlog.sqlite.connection import Connect, is_damage, is_interruption, prepare
 from gateway.backlog.sqlite.salvage import salvage
-from gateway.backlog.sqlite.schema import PAGE_BYTES, TABLES, VERSION
+from gateway.backlog.sqlite.schema import PAGE_BYTES, TABLES, TABLES_2, VERSION
 from gateway.errors import BacklogError
 
 FILE: Final = "backlog.db"
@@ -31,41 +34,47 @@ LOCK: Final = "backlog.lock"
 CHECK_S: Final = 2.0
 SALVAGE_S: Final = 5.0
 MAX_QUARANTINED: Final = 2
+_OLD_VERSION: Final = 1
 
 
 class DamageError(Exception):
     """What the file holds is not a store of this version."""
 
 
-class Census(msgspec.Struct, frozen=True):
-    """How much is kept, and the highest row."""
-
-    bundles: int
-    observations: int
-    last_row: int
-
-
 class Found(msgspec.Struct, frozen=True):
-    """A sound store, and where a damaged one was put (empty: none was found)."""
+    """A sound store, where a damaged one was put (empty: none was found), and what is left in it.
+
+    `is_whole`: no loss ranges and no bundles set aside, as far as is known.
+    """
 
     connection: sqlite3.Connection
-    census: Census
     quarantined: str
+    is_whole: bool
 
 
 def take_lock(directory: Path) -> int:
     """Make the store's directory ours until the process ends; the descriptor that holds it."""
+    cause = f"another agent is using the store {directory}"
+    return _lock(directory, cause, "stop it, or give this one a store.path of its own")
+
+
+def take_lock_for_people(directory: Path) -> int:
+    """Do the same for someone who wants to look into the store."""
+    cause = f"the agent is running, and has the store {directory}"
+    return _lock(directory, cause, "stop it first: systemctl stop ugw")
+
+
+def _lock(directory: Path, cause: str, remedy: str) -> int:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise _unusable(directory, error) from error
+        raise unusable(directory, error) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(descriptor)
-        cause = f"another agent is using the store {directory}"
-        raise BacklogError(cause, "stop it, or give this one a store.path of its own") from error
+        raise BacklogError(cause, remedy) from error
     return descriptor
 
 
@@ -74,58 +83,134 @@ def find_store(directory: Path, connect: Connect, max_bytes: int) -> Found:
     try:
         return _find(directory, connect, max_bytes)
     except OSError as error:
-        raise _unusable(directory, error) from error
+        raise unusable(directory, error) from error
 
 
-def _unusable(directory: Path, error: OSError) -> BacklogError:
+def find_as_it_is(directory: Path, connect: Connect, max_bytes: int) -> sqlite3.Connection:
+    """Return the store in `directory` if it can be used without mending anything."""
+    path = directory / FILE
+    if (directory / READY).exists() or not path.exists():
+        raise _to_be_mended(path, "is being replaced")
+    connection = connect(path)
+    try:
+        prepare(connection, max_bytes)
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        tally.current(connection)
+    except sqlite3.Error as error:
+        connection.close()
+        if is_damage(error):
+            raise _to_be_mended(path, f"is damaged or of another version: {error}") from error
+        raise
+    if version != VERSION:
+        connection.close()
+        raise _to_be_mended(path, f"is of schema version {version} instead of {VERSION}")
+    return connection
+
+
+def _to_be_mended(path: Path, why: str) -> BacklogError:
+    remedy = "start the agent once: it takes over what can be read"
+    return BacklogError(f"the store {path} {why}", remedy)
+
+
+def unusable(directory: Path, error: OSError) -> BacklogError:
+    """Return the house's error for one of the file system's."""
     cause = f"the store {directory} cannot be used: {error.strerror}"
     return BacklogError(cause, "check store.path, its owner and the medium")
 
 
 def _find(directory: Path, connect: Connect, max_bytes: int) -> Found:
     path = directory / FILE
-    quarantined = ""
+    quarantined, is_whole = "", True
     if (directory / READY).exists():  # the run before was cut short while changing the names
         quarantined = _put_in_place(directory)
     elif not path.exists():
-        _build(directory, connect, None)
+        _build(directory, connect, None, None)
         _put_in_place(directory)
+    _make_log_durable(directory)
     connection = connect(path)
     try:
         prepare(connection, max_bytes)
-        census = _inspect(connection)
+        _inspect(connection)
     except (sqlite3.Error, DamageError) as error:
-        if isinstance(error, sqlite3.Error) and not is_damage(error):
+        try:
+            if isinstance(error, sqlite3.Error) and not is_damage(error):
+                raise
+            quarantined, is_whole = replace(directory, connect, connection, SALVAGE_S)
+        finally:
             connection.close()
-            raise
-        quarantined = _replace(directory, connect, connection)
         connection = connect(path)
         prepare(connection, max_bytes)
-        census = _take_census(connection)
-    return Found(connection, census, quarantined)
+    return Found(connection, quarantined, is_whole)
+
+
+def _make_log_durable(directory: Path) -> None:
+    """Write the log of a run that was cut off anew, 1 MB at most.
+
+    Where a sync had failed, the kernel may show commits in it that are not on the medium; what is
+    added behind them would be lost in a power cut.
+    """
+    log = directory / f"{FILE}-wal"
+    copy = directory / NEW
+    try:
+        data = log.read_bytes()
+    except FileNotFoundError:
+        return
+    if data:
+        try:
+            _write_durably(copy, data)
+        except OSError as error:
+            copy.unlink(missing_ok=True)
+            if error.errno != errno.ENOSPC:
+                raise
+            return
+        copy.rename(log)
+        _sync(directory)
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, for the mode
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
 
 
 # --------------------------------------------------------------------------------------- checking
-def _inspect(connection: sqlite3.Connection) -> Census:
+def _inspect(connection: sqlite3.Connection) -> None:
     """Raise what is wrong with the file: where a run reads at once, and what CHECK_S can find."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != VERSION:
+    if version == _OLD_VERSION:
+        _migrate(connection)
+    elif version != VERSION:
         cause = f"schema version {version} instead of {VERSION}"
         raise DamageError(cause)
-    for table in ("stream", "counter", "installation"):
+    for table in ("stream", "counter", "installation", "loss", "memory"):
         connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - our own names
-    census = _take_census(connection)
+    for table in ("tally", "installation"):
+        (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608
+        if count != 1:
+            cause = f"{count} rows instead of 1 in {table}"
+            raise DamageError(cause)
+    tally.current(connection)
     with _at_most(connection, CHECK_S):
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise DamageError(verdict)
-    return census
 
 
-def _take_census(connection: sqlite3.Connection) -> Census:
-    """Count by reading every leaf: a count kept on disk could be wrong after a power cut."""
-    select = "SELECT count(*), coalesce(sum(count), 0), coalesce(max(id), 0) FROM bundle"
-    return Census(*connection.execute(select).fetchone())
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Make a store of version 1 one of version 2: all it holds stays where it is."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in TABLES_2:
+            connection.execute(statement)
+        tally.count_all(connection)
+        connection.execute(f"PRAGMA user_version={VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 @contextmanager
@@ -144,42 +229,69 @@ def _at_most(connection: sqlite3.Connection, seconds: float) -> Generator[None]:
 
 
 # -------------------------------------------------------------------------------------- replacing
-def _replace(directory: Path, connect: Connect, damaged: sqlite3.Connection) -> str:
-    try:
-        _build(directory, connect, damaged)
-    finally:
-        damaged.close()
-    return _put_in_place(directory)
+def replace(
+    directory: Path, connect: Connect, old: sqlite3.Connection, seconds: float | None
+) -> tuple[str, bool]:
+    """Put what `old` reads, at most so long, into a new file.
+
+    Return where the old one has been put, and whether all loss ranges and bundles set aside were
+    read. `old` is closed when its file has another name: then SQLite leaves that as it is.
+    """
+    is_whole = _build(directory, connect, old, seconds)
+    quarantined = _put_in_place(directory)
+    old.close()
+    return quarantined, is_whole
 
 
-def _build(directory: Path, connect: Connect, damaged: sqlite3.Connection | None) -> None:
-    """Make the READY file. Nothing of it counts before it has that name, so it has no journal."""
+def _build(
+    directory: Path, connect: Connect, old: sqlite3.Connection | None, seconds: float | None
+) -> bool:
+    """Make the READY file; whether `salvage` had the old one whole.
+
+    Nothing of it counts before it has that name, so it has no journal.
+    """
     new = directory / NEW
-    new.unlink(missing_ok=True)
+    for ending in ("", "-wal", "-journal"):
+        new.with_name(f"{NEW}{ending}").unlink(missing_ok=True)
     connection = connect(new)
     try:
-        for pragma in (f"page_size={PAGE_BYTES}", "journal_mode=OFF", "synchronous=OFF"):
+        for pragma in (
+            "locking_mode=EXCLUSIVE",
+            f"page_size={PAGE_BYTES}",
+            "journal_mode=OFF",
+            "synchronous=OFF",
+        ):
             connection.execute(f"PRAGMA {pragma}").fetchall()
         connection.execute("BEGIN")
         for table in TABLES:
             connection.execute(table)
-        if damaged is not None:
-            end_s = time.monotonic() + SALVAGE_S
-            salvage(damaged, connection, lambda: time.monotonic() > end_s)
-        _number_sessions(connection, is_first=damaged is None)
+        is_whole = True
+        if old is not None:
+            end_s = math.inf if seconds is None else time.monotonic() + seconds
+            is_whole = salvage(old, connection, lambda: time.monotonic() > end_s)
+        _number_sessions(connection)
+        tally.count_all(connection)
         connection.execute(f"PRAGMA user_version={VERSION}")
         connection.execute("COMMIT")
+        # Here and not later, when it would leave a journal whose deletion is not durable: found
+        # again after a power cut, it would be played back.
+        connection.execute("PRAGMA journal_mode=WAL").fetchall()
     finally:
         connection.close()
     _sync(new)
     new.rename(directory / READY)
+    _sync(directory)  # before the old one may get another name
+    return is_whole
 
 
-def _number_sessions(connection: sqlite3.Connection, *, is_first: bool) -> None:
-    """Go on above every number in use; where they were lost, wall time in ms is above them."""
+def _number_sessions(connection: sqlite3.Connection) -> None:
+    """Go on above every number in use, also by a gateway that this one replaces.
+
+    Where none is known, wall time in ms is above them all: there are fewer attempts to connect.
+    """
     if connection.execute("SELECT count(*) FROM installation").fetchone()[0]:
         return
-    session = 0 if is_first else time.time_ns() // 1_000_000
+    session = time.time_ns() // 1_000_000
     connection.execute("INSERT INTO installation(session) VALUES(?)", (session,))
 
 

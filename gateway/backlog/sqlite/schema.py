@@ -8,9 +8,15 @@ tables are STRICT and say what they hold, so that quick_check notices what does 
                   as a rule. There is no index, for it would make that two.
     stream        the streams of this run, and of earlier ones whose end is not published yet.
                   next_seq is NULL until the end is known: at a clean stop, or when the next run
-                  finds the stream open.
+                  finds the stream open. kept_seq is one past the highest number kept, as of tally.
+    tally         one row: how much is kept in rows below next_row. Every transaction that deletes
+                  writes it, and an append now and then, so that a start counts the rows from
+                  next_row on and no others: it does not read the whole file.
     counter       the last replay counter by device address.
     installation  one row: below `session` no number is free.
+    loss          what will never come and is not yet known to the broker, oldest first.
+    aside         what the broker will never take, for people to look into, oldest first.
+    memory        words kept for the runs to come.
 """
 
 import zlib
@@ -20,7 +26,7 @@ import msgspec
 
 from gateway.model import Bundle
 
-VERSION: Final = 1
+VERSION: Final = 2
 PAGE_BYTES: Final = 4096
 
 PRAGMAS: Final = (
@@ -42,7 +48,7 @@ PRAGMAS: Final = (
     "PRAGMA cache_size=-1024",  # KiB
 )
 
-TABLES: Final = (
+_TABLES_1: Final = (
     """CREATE TABLE bundle(
         id INTEGER PRIMARY KEY,
         stream TEXT NOT NULL,
@@ -61,17 +67,51 @@ TABLES: Final = (
         value INTEGER NOT NULL) STRICT, WITHOUT ROWID""",
     "CREATE TABLE installation(session INTEGER NOT NULL) STRICT",
 )
+# What version 2 added.
+TABLES_2: Final = (
+    "ALTER TABLE stream ADD COLUMN kept_seq INTEGER NOT NULL DEFAULT 0",
+    """CREATE TABLE tally(
+        next_row INTEGER NOT NULL,
+        bundles INTEGER NOT NULL,
+        observations INTEGER NOT NULL,
+        events INTEGER NOT NULL) STRICT""",
+    """CREATE TABLE loss(
+        id INTEGER PRIMARY KEY,
+        stream TEXT NOT NULL,
+        first INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        boot TEXT NOT NULL,
+        at_ns INTEGER NOT NULL,
+        wall_offset_ns INTEGER) STRICT""",
+    """CREATE TABLE aside(
+        id INTEGER PRIMARY KEY,
+        stream TEXT NOT NULL,
+        klass TEXT NOT NULL CHECK(klass IN ('routine', 'event')),
+        first_seq INTEGER NOT NULL,
+        count INTEGER NOT NULL,
+        size INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        boot TEXT NOT NULL,
+        at_ns INTEGER NOT NULL,
+        wall_offset_ns INTEGER,
+        body BLOB NOT NULL) STRICT""",
+    """CREATE TABLE memory(
+        key TEXT PRIMARY KEY,
+        value TEXT NOT NULL) STRICT, WITHOUT ROWID""",
+)
+TABLES: Final = (*_TABLES_1, *TABLES_2)
 
 INSERT_BUNDLE: Final = (
     "INSERT INTO bundle(id, stream, klass, first_seq, count, body) VALUES(?, ?, ?, ?, ?, ?)"
 )
-Row = tuple[int, str, str, int, int, bytes]
+RowValues = tuple[int, str, str, int, int, bytes]
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(Bundle)
 
 
-def row_of(row: int, bundle: Bundle) -> Row:
+def row_of(row: int, bundle: Bundle) -> RowValues:
     """Return the bundle as the values of INSERT_BUNDLE."""
     count = len(bundle.entries)
     return (row, bundle.stream, bundle.klass, bundle.first_seq, count, packed(bundle))

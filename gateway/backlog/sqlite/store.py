@@ -8,16 +8,27 @@ there to take are given back. A healthy run writes when it opens and when it clo
 import asyncio
 import functools
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from gateway.backlog import DEFAULT_MAX_BYTES
+from gateway.backlog import DEFAULT_MAX_BYTES, require_rememberable
 from gateway.backlog.sqlite.connection import Connect, connect
 from gateway.backlog.sqlite.database import Database
+from gateway.backlog.sqlite.file import Limits
 from gateway.backlog.sqlite.ledger import Ledger
+from gateway.backlog.sqlite.thread import OneThread
 from gateway.errors import BacklogError
-from gateway.model import Bundle, Kept, Recovery, Stream
+from gateway.model import (
+    Aside,
+    Bundle,
+    Kept,
+    Loss,
+    Moment,
+    ObservationClass,
+    Recovery,
+    Row,
+    Stream,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,7 +41,8 @@ def _nobody_waits(_result: object) -> None:
 class SqliteBacklog:
     """Keeps bundles in `directory`, at most `max_bytes` of pages, WAL (1 MB) and lock not counted.
 
-    A row whose body is damaged is kept but never handed out (`unreadable`).
+    On a medium with less than `keep_free` bytes free the file does not grow; `ballast` bytes are
+    held ready there, to be given up when nothing could be deleted for want of room.
     """
 
     def __init__(
@@ -38,14 +50,18 @@ class SqliteBacklog:
         directory: Path,
         *,
         max_bytes: int = DEFAULT_MAX_BYTES,
+        keep_free: int = 0,
+        ballast: int = 0,
         connect: Connect = connect,
     ) -> None:
-        self._database = Database(directory, max_bytes=max_bytes, connect=connect)
-        self._thread: ThreadPoolExecutor | None = None  # from open to close
+        limits = Limits(max_bytes=max_bytes, keep_free=keep_free, ballast=ballast)
+        self._database = Database(directory, limits, connect)
+        self._thread: OneThread | None = None  # from open to close
         self._turn = asyncio.Lock()
         self._ledger = Ledger((), next_row=0)
         self._counters: dict[str, int] = {}  # as committed
-        self._unreadable = 0
+        self._memories: dict[str, str] = {}  # likewise
+        self._damaged: list[Row] = []
 
     # ---------------------------------------------------------------------------------- questions
     @property
@@ -61,7 +77,7 @@ class SqliteBacklog:
     @property
     def bytes_used(self) -> int:
         """Bytes of the pages in use: falls as the store drains, though the file keeps its size."""
-        return self._database.bytes_used
+        return self._database.file.bytes_used
 
     @property
     def unleased(self) -> int:
@@ -69,9 +85,29 @@ class SqliteBacklog:
         return self._ledger.unleased
 
     @property
-    def unreadable(self) -> int:
-        """Rows found damaged in this run."""
-        return self._unreadable
+    def max_bytes(self) -> int:
+        """The most bytes its pages may take."""
+        return self._database.file.max_bytes
+
+    @property
+    def asides(self) -> int:
+        """Bundles set aside."""
+        return self._database.asides[0]
+
+    @property
+    def aside_bytes(self) -> int:
+        """Rendered bytes of what is set aside, at most."""
+        return self._database.asides[1]
+
+    @property
+    def quarantined(self) -> str:
+        """Where this run had to put a damaged or failed file, empty if it had not."""
+        return self._database.file.quarantined
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no loss range and nothing set aside was left in the quarantined file."""
+        return self._database.file.is_whole
 
     # -------------------------------------------------------------------------------- a run's rim
     async def open(self, streams: Sequence[Stream]) -> Recovery:
@@ -80,11 +116,12 @@ class SqliteBacklog:
 
     async def _open(self, streams: Sequence[Stream]) -> Recovery:
         if self._thread is None:
-            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="backlog")
+            self._thread = OneThread("backlog")
         opened = await self._call(self._database.open, streams)
         self._ledger = Ledger(streams, next_row=opened.next_row)
         self._ledger.found(opened.recovery.bundles, opened.recovery.observations)
         self._counters = dict(opened.recovery.counters)
+        self._memories = dict(opened.recovery.memories)
         return opened.recovery
 
     async def reserve_sessions(self) -> int:
@@ -141,16 +178,21 @@ class SqliteBacklog:
         try:
             wanted = min(limit, ledger.unleased)
             found = await self._call(self._database.lease, start, wanted, ledger.leased)
-            for row, count, bundle in found:
-                taken[row] = count
-                resume = row + 1
+            for head, bundle in found:
+                taken[head.row] = head.count
+                resume = head.row + 1
                 if bundle is None:
-                    self._unreadable += 1
+                    self._damaged.append(head)
                 else:
-                    kept.append(Kept(row, bundle))
+                    kept.append(Kept(head.row, bundle))
         finally:
             ledger.end_lease(resume, taken)
         return tuple(kept)
+
+    def damaged(self) -> Sequence[Row]:
+        """Return the damaged rows that `lease` has met since the last call, leased."""
+        found, self._damaged = self._damaged, []
+        return tuple(found)
 
     def _give_back(self, kept: Sequence[Kept]) -> None:
         self.release([each.row for each in kept])
@@ -174,6 +216,53 @@ class SqliteBacklog:
         finally:
             self._ledger.end_settle(deleted=is_done)
 
+    # ------------------------------------------------------------------- dropped, aside, declared
+    async def drop(self, rows: Sequence[int], reason: str, at: Moment) -> Sequence[Row]:
+        """Delete rows, leased or not, and write their loss ranges, in one transaction."""
+        mine = tuple(rows)
+        return await self._complete(lambda: self._drop(self._database.drop, mine, reason, at))
+
+    async def drop_oldest(
+        self, klass: ObservationClass, min_bytes: int, at: Moment
+    ) -> Sequence[Row]:
+        """Drop the oldest rows of a class for `full` until there is room for `min_bytes`."""
+        drop, leased = self._database.drop_oldest, self._ledger.leased
+        return await self._complete(lambda: self._drop(drop, klass, min_bytes, at, leased))
+
+    async def _drop(
+        self, job: Callable[P, Sequence[Row]], *args: P.args, **kwargs: P.kwargs
+    ) -> Sequence[Row]:
+        dropped = await self._call(job, *args, **kwargs)
+        self._ledger.dropped({row.row: row.count for row in dropped})
+        return tuple(dropped)
+
+    async def set_aside(self, asides: Sequence[Aside], at: Moment) -> Sequence[Loss]:
+        """Put bundles aside and delete their rows; the losses of what was given up for room."""
+        mine = tuple(asides)
+        return await self._complete(lambda: self._set_aside(mine, at))
+
+    async def _set_aside(self, asides: Sequence[Aside], at: Moment) -> Sequence[Loss]:
+        rows, given_up = await self._call(self._database.set_aside, asides, at)
+        self._ledger.dropped({row.row: row.count for row in rows})
+        return tuple(given_up)
+
+    async def declare(self, losses: Sequence[Loss]) -> None:
+        """Write loss ranges of what was never in the backlog."""
+        mine = tuple(losses)
+        if mine:
+            await self._complete(lambda: self._call(self._database.declare, mine))
+
+    async def losses(self) -> Sequence[Loss]:
+        """Return the loss ranges that were not forgotten, oldest first."""
+        return tuple(await self._complete(lambda: self._call(self._database.losses)))
+
+    async def forget_losses(self, losses: Sequence[Loss]) -> None:
+        """Delete those ranges that are still exactly so."""
+        mine = tuple(losses)
+        if mine:
+            await self._complete(lambda: self._call(self._database.forget_losses, mine))
+
+    # ----------------------------------------------------------------------------- questions of it
     async def oldest(self) -> Bundle | None:
         """Return the oldest bundle kept, for its age."""
         return await self._complete(lambda: self._call(self._database.oldest))
@@ -183,10 +272,11 @@ class SqliteBacklog:
         return await self._complete(lambda: self._first_unsettled(stream))
 
     async def _first_unsettled(self, stream: str) -> int | None:
-        start = self._ledger.to_search(stream)
-        if start is not None:
-            hit = await self._call(self._database.lowest, stream, start)
-            self._ledger.sought(stream, hit)
+        row = self._ledger.to_look_up(stream)
+        if row is not None:
+            first_seq = await self._call(self._database.first_seq, row)
+            if first_seq is not None:
+                self._ledger.looked_up(stream, row, first_seq)
         return self._ledger.first_seq(stream)
 
     async def save_counters(self, counters: Mapping[str, int]) -> None:
@@ -198,6 +288,16 @@ class SqliteBacklog:
     async def _save_counters(self, counters: Mapping[str, int]) -> None:
         await self._call(self._database.save_counters, counters)
         self._counters.update(counters)
+
+    async def remember(self, key: str, value: str) -> None:
+        """Keep a word for the runs to come; nothing is written when it is known already."""
+        require_rememberable(key, value)
+        if self._memories.get(key, "") != value:
+            await self._complete(lambda: self._remember(key, value))
+
+    async def _remember(self, key: str, value: str) -> None:
+        await self._call(self._database.remember, key, value)
+        self._memories[key] = value
 
     def _changed(self, counters: Mapping[str, int]) -> Mapping[str, int]:
         committed = self._counters

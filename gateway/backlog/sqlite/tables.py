@@ -1,0 +1,153 @@
+"""The small tables beside the bundles: losses, what is set aside, words, counters.
+
+Functions within a transaction of their caller's.
+"""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from gateway.backlog import SESSIONS_PER_RESERVATION, ranges
+from gateway.backlog.sqlite.schema import packed
+from gateway.model import Aside, Loss, Moment, Row
+
+_INSERT_LOSS: Final = (
+    "INSERT INTO loss(stream, first, last, reason, boot, at_ns, wall_offset_ns)"
+    " VALUES(?, ?, ?, ?, ?, ?, ?)"
+)
+_NEAR: Final = "WHERE stream = ? AND reason = ? AND first <= ? + 1 AND last >= ? - 1"
+_DELETE_NEAR: Final = f"DELETE FROM loss {_NEAR}"  # noqa: S608 - our own words
+_INSERT_ASIDE: Final = (
+    "INSERT INTO aside(stream, klass, first_seq, count, size, reason, boot, at_ns,"
+    " wall_offset_ns, body) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+# ---------------------------------------------------------------------------------------- losses
+def losses(connection: sqlite3.Connection) -> list[Loss]:
+    """Return all loss ranges, oldest first."""
+    return _losses(connection, "ORDER BY id", ())
+
+
+def _losses(connection: sqlite3.Connection, where: str, values: Sequence[object]) -> list[Loss]:
+    select = "SELECT stream, first, last, reason, boot, at_ns, wall_offset_ns FROM loss "
+    rows = connection.execute(select + where, values).fetchall()
+    return [
+        Loss(stream, first, last, reason, Moment(boot, at_ns, offset_ns))
+        for stream, first, last, reason, boot, at_ns, offset_ns in rows
+    ]
+
+
+def add_losses(connection: sqlite3.Connection, losses_: Sequence[Loss]) -> None:
+    """Write loss ranges, merged with their neighbours; the number of them stays bounded."""
+    for loss in ranges.joined(losses_):
+        near = (loss.stream, loss.reason, loss.last, loss.first)
+        merged = ranges.grown(loss, _losses(connection, _NEAR, near))
+        connection.execute(_DELETE_NEAR, near)
+        connection.execute(_INSERT_LOSS, _values(merged))
+    (count,) = connection.execute("SELECT count(*) FROM loss").fetchone()
+    if losses_ and count > ranges.MAX_LOSSES:
+        bounded = ranges.bounded(losses(connection))
+        connection.execute("DELETE FROM loss")
+        connection.executemany(_INSERT_LOSS, [_values(each) for each in bounded])
+
+
+def forget_losses(connection: sqlite3.Connection, losses_: Sequence[Loss]) -> None:
+    """Delete those that are still exactly so."""
+    delete = (
+        "DELETE FROM loss WHERE stream = ? AND first = ? AND last = ? AND reason = ?"
+        " AND boot = ? AND at_ns = ? AND wall_offset_ns IS ?"
+    )
+    connection.executemany(delete, [_values(each) for each in losses_])
+
+
+def _values(loss: Loss) -> tuple[object, ...]:
+    at = loss.at
+    return (
+        loss.stream,
+        loss.first,
+        loss.last,
+        loss.reason,
+        at.boot,
+        at.at_ns,
+        at.wall_offset_ns,
+    )
+
+
+# ----------------------------------------------------------------------------------------- aside
+def add_asides(
+    connection: sqlite3.Connection, asides: Sequence[Aside], at: Moment, max_bytes: int
+) -> list[Loss]:
+    """Put bundles aside; beyond `max_bytes` the oldest are given up, declared and returned."""
+    connection.executemany(_INSERT_ASIDE, [_aside_values(aside, at) for aside in asides])
+    oldest = "SELECT id FROM aside ORDER BY id LIMIT 1"
+    given_up: list[Loss] = []
+    while aside_totals(connection)[1] > max_bytes:
+        heads = delete_asides(connection, connection.execute(oldest).fetchone())
+        given_up += [ranges.of_row(head, "aside", at) for head in heads]
+    add_losses(connection, given_up)
+    return given_up
+
+
+def delete_asides(connection: sqlite3.Connection, ids: Sequence[int]) -> list[Row]:
+    """Delete what was set aside; the heads of what was there, with the ids for rows."""
+    head = "SELECT id, stream, klass, first_seq, count FROM aside WHERE id = ?"
+    found = [connection.execute(head, (id_,)).fetchone() for id_ in dict.fromkeys(ids)]
+    there = [Row(*each) for each in found if each is not None]
+    connection.executemany("DELETE FROM aside WHERE id = ?", [(each.row,) for each in there])
+    return there
+
+
+def aside_totals(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return how many bundles are set aside, and their rendered bytes."""
+    select = "SELECT count(*), coalesce(sum(size), 0) FROM aside"
+    count, size = connection.execute(select).fetchone()
+    return count, size
+
+
+def _aside_values(aside: Aside, at: Moment) -> tuple[object, ...]:
+    bundle = aside.bundle
+    return (
+        bundle.stream,
+        bundle.klass,
+        bundle.first_seq,
+        len(bundle.entries),
+        bundle.size,
+        aside.reason,
+        at.boot,
+        at.at_ns,
+        at.wall_offset_ns,
+        packed(bundle),
+    )
+
+
+# ------------------------------------------------------------------------- words and numbers
+def memories(connection: sqlite3.Connection) -> dict[str, str]:
+    """Return what earlier runs wanted remembered."""
+    return dict(connection.execute("SELECT key, value FROM memory"))
+
+
+def remember(connection: sqlite3.Connection, key: str, value: str) -> None:
+    """Keep a word, or forget it when it is empty."""
+    connection.execute("DELETE FROM memory WHERE key = ?", (key,))
+    if value:
+        connection.execute("INSERT INTO memory(key, value) VALUES(?, ?)", (key, value))
+
+
+def counters(connection: sqlite3.Connection) -> dict[str, int]:
+    """Return the replay counters."""
+    return dict(connection.execute("SELECT address, value FROM counter"))
+
+
+def put_counters(connection: sqlite3.Connection, changed: Mapping[str, int]) -> None:
+    """Write replay counters."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO counter(address, value) VALUES(?, ?)", list(changed.items())
+    )
+
+
+def reserve_sessions(connection: sqlite3.Connection) -> int:
+    """Reserve a block of session numbers; the first of them."""
+    first: int = connection.execute("SELECT session FROM installation").fetchone()[0]
+    connection.execute("UPDATE installation SET session = ?", (first + SESSIONS_PER_RESERVATION,))
+    return first

@@ -1,0 +1,169 @@
+"""A store written by an earlier version of ugw is taken over with all it holds."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from gateway.backlog.sqlite import SqliteBacklog
+from gateway.backlog.sqlite.connection import Connect, connect
+from gateway.backlog.sqlite.schema import INSERT_BUNDLE, row_of
+from gateway.errors import BacklogError
+from gateway.model import Bundle, PreviousStream, Recovery
+from tests.backlog.places import AT, bundle, run_streams
+
+# As version 1 made it.
+VERSION_1: Final = """
+PRAGMA page_size=4096;
+PRAGMA journal_mode=WAL;
+CREATE TABLE bundle(
+    id INTEGER PRIMARY KEY,
+    stream TEXT NOT NULL,
+    klass TEXT NOT NULL CHECK(klass IN ('routine', 'event')),
+    first_seq INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    body BLOB NOT NULL) STRICT;
+CREATE TABLE stream(
+    id TEXT PRIMARY KEY,
+    klass TEXT NOT NULL CHECK(klass IN ('routine', 'event')),
+    run INTEGER NOT NULL,
+    clean INTEGER NOT NULL DEFAULT 0,
+    next_seq INTEGER) STRICT, WITHOUT ROWID;
+CREATE TABLE counter(
+    address TEXT PRIMARY KEY,
+    value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE installation(session INTEGER NOT NULL) STRICT;
+INSERT INTO installation VALUES(3000);
+INSERT INTO counter VALUES('one', 7);
+INSERT INTO stream VALUES('OLD-ROUTINE', 'routine', 1, 1, 99), ('OLD-EVENT', 'event', 1, 1, 0);
+INSERT INTO stream VALUES('A-ROUTINE', 'routine', 2, 0, NULL), ('A-EVENT', 'event', 2, 0, NULL);
+PRAGMA user_version=1;
+"""
+
+
+def old_store(directory: Path) -> list[Bundle]:
+    """Make a store of version 1 whose run was cut off; the bundles in it."""
+    directory.mkdir(exist_ok=True)
+    routine, event = run_streams("A")
+    kept = [bundle(routine, 7), bundle(event), bundle(routine, 40), bundle(event)]
+    with closing(sqlite3.connect(directory / "backlog.db", isolation_level=None)) as store:
+        store.executescript(VERSION_1)
+        store.executemany(INSERT_BUNDLE, [row_of(5 + n, each) for n, each in enumerate(kept)])
+    return kept
+
+
+def _taken_over(recovery: Recovery) -> None:
+    assert (recovery.bundles, recovery.observations, recovery.session) == (4, 49, 3000)
+    assert (recovery.counters, recovery.unclean) == ({"one": 7}, True)
+    assert (recovery.losses, recovery.memories, recovery.quarantined) == ((), {}, "")
+    assert recovery.previous == (
+        PreviousStream("OLD-EVENT", "event", clean=True, next_seq=0),
+        PreviousStream("OLD-ROUTINE", "routine", clean=True, next_seq=99),
+        PreviousStream("A-EVENT", "event", clean=False, next_seq=2),
+        PreviousStream("A-ROUTINE", "routine", clean=False, next_seq=47),
+    )
+
+
+def test_a_store_of_version_1_is_taken_over_with_all_it_holds(tmp_path: Path) -> None:
+    kept = old_store(tmp_path)
+
+    async def main() -> None:
+        backlog = SqliteBacklog(tmp_path)
+        routine, event = run_streams("B")
+        _taken_over(await backlog.open((routine, event)))
+        assert await backlog.append([bundle(event)], {}) == (9,)
+        leased = await backlog.lease(9)
+        assert [each.row for each in leased] == [5, 6, 7, 8]
+        assert [each.bundle for each in leased] == kept
+        await backlog.drop([5], "full", AT)
+        await backlog.close((routine, event), {})
+        after = SqliteBacklog(tmp_path)
+        recovery = await after.open(run_streams("C"))
+        assert (recovery.bundles, len(recovery.losses), recovery.quarantined) == (4, 1, "")
+        await after.close((), {})
+
+    asyncio.run(main())
+
+
+class Interrupted(sqlite3.Connection):
+    """A connection whose power fails at a statement of the migration."""
+
+    at = 0
+    seen = 0
+
+    def execute(self, sql: str, values: Any = (), /) -> sqlite3.Cursor:  # noqa: ANN401
+        if self.in_transaction:
+            type(self).seen += 1
+            if self.seen == self.at:
+                message = "disk I/O error"
+                error = sqlite3.OperationalError(message)
+                error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+                raise error
+        return super().execute(sql, values)
+
+
+@pytest.mark.parametrize("at", [1, 4, 8, 12, 13])
+def test_a_takeover_that_fails_leaves_the_old_store_for_the_next_start(
+    tmp_path: Path, at: int
+) -> None:
+    old_store(tmp_path)
+
+    class Failing(Interrupted):
+        seen = 0
+
+    Failing.at = at
+    failing: Connect = lambda path: sqlite3.connect(  # noqa: E731 - a name for its type
+        path, isolation_level=None, factory=Failing
+    )
+
+    async def main() -> None:
+        backlog = SqliteBacklog(tmp_path, connect=failing)
+        with pytest.raises(BacklogError):
+            await backlog.open(run_streams("B"))
+        await backlog.close((), {})
+        with closing(connect(tmp_path / "backlog.db")) as store:
+            version = store.execute("PRAGMA user_version").fetchone()[0]
+            assert version == 1
+            assert Failing.seen >= at
+        after = SqliteBacklog(tmp_path)
+        _taken_over(await after.open(run_streams("B")))
+        await after.close((), {})
+
+    asyncio.run(main())
+
+
+def test_a_damaged_store_of_version_1_is_salvaged(tmp_path: Path) -> None:
+    old_store(tmp_path)
+    with closing(connect(tmp_path / "backlog.db")) as store:
+        store.execute("PRAGMA writable_schema=ON")
+        store.execute("DELETE FROM sqlite_schema WHERE name = 'installation'")
+
+    async def main() -> None:
+        backlog = SqliteBacklog(tmp_path)
+        recovery = await backlog.open(run_streams("B"))
+        assert recovery.quarantined == backlog.quarantined != ""
+        assert (recovery.bundles, recovery.observations) == (4, 49)
+        assert [each.next_seq for each in recovery.previous] == [0, 99, 2, 47]
+        await backlog.close((), {})
+
+    asyncio.run(main())
+
+
+def test_a_store_of_a_later_version_is_set_aside_and_its_bundles_taken_over(
+    tmp_path: Path,
+) -> None:
+    old_store(tmp_path)
+    with closing(connect(tmp_path / "backlog.db")) as store:
+        store.execute("PRAGMA user_version=3")
+
+    async def main() -> None:
+        backlog = SqliteBacklog(tmp_path)
+        recovery = await backlog.open(run_streams("B"))
+        assert recovery.quarantined == str(tmp_path / "backlog.db.corrupt-1")
+        assert recovery.observations == 49
+        await backlog.close((), {})
+
+    asyncio.run(main())
