@@ -17,6 +17,7 @@ MAX_OBSERVATIONS: Final = 100
 MAX_BYTES: Final = 16_384
 HEADROOM_BYTES: Final = 512  # a bundle's head, topic and MQTT header, generously
 _TIME_BYTES: Final = 100  # the longest time part of one observation, and its comma
+_STEADY_NS: Final = 10_000_000  # two offsets this far apart had a step of the clock between them
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -36,7 +37,9 @@ class Packer:
         self._first_seq = 0
         self._stream = ""
         self._size = 0
-        self._reading = ClockReading(ClockState.UNSYNCED)
+        self._heard_at_ns = 0
+        self._offset_ns: int | None = None
+        self._quality = ""
 
     def __len__(self) -> int:
         """Observations in it."""
@@ -50,7 +53,7 @@ class Packer:
     @property
     def heard_at_ns(self) -> int:
         """When its oldest observation was heard; only of a bundle that is not empty."""
-        return self._entries[0].heard_at_ns
+        return self._heard_at_ns
 
     @property
     def first_seq(self) -> int:
@@ -58,39 +61,59 @@ class Packer:
         return self._first_seq
 
     def fits(self, entry: Entry, max_bytes: int) -> bool:
-        """Whether `entry` may join: size, count, and the clock in the state of the first one."""
+        """Whether `entry` may join: size, count, and its time as good as that of the first."""
         if not self._entries:
             return True
         room = len(self._entries) < MAX_OBSERVATIONS and self._size + weight(entry) <= max_bytes
-        return room and self._clock.reading().state is self._reading.state
+        return room and self._shares_time(entry.heard_at_ns)
+
+    def _shares_time(self, heard_at_ns: int) -> bool:
+        """Whether one offset dates it and the first, or none: no step, no change between them."""
+        offset_ns, quality = _known(self._clock.reading(), heard_at_ns)
+        if quality != self._quality:
+            return False
+        if offset_ns is None or self._offset_ns is None:
+            return True
+        return abs(offset_ns - self._offset_ns) < _STEADY_NS
 
     def add(self, observation: Observation, entry: Entry) -> None:
         """Append one observation; its number follows the one before."""
         if not self._entries:
-            self._reading = self._clock.reading()
+            reading = self._clock.reading()
+            self._offset_ns, self._quality = _known(reading, observation.heard_at_ns)
             self._first_seq, self._stream = observation.seq, observation.stream
             self._size = HEADROOM_BYTES
+            self._heard_at_ns = entry.heard_at_ns
+        elif entry.heard_at_ns < self._heard_at_ns:  # frames wait for different times
+            self._heard_at_ns = entry.heard_at_ns
         self._entries.append(entry)
         self._size += weight(entry)
 
     def seal(self) -> Bundle:
         """Return the bundle and start empty again."""
-        synced = self._reading.state is not ClockState.UNSYNCED
-        offset_ns = self._clock.wall_ns() - self._clock.boot_ns() if synced else None
-        quality = "exact" if self._reading.state is ClockState.SYNCED else "holdover"
         bundle = Bundle(
             stream=self._stream,
             klass=self.klass,
             first_seq=self._first_seq,
             boot=self._clock.boot_id,
-            wall_offset_ns=offset_ns,
-            quality=quality if synced else "",
+            wall_offset_ns=self._offset_ns,
+            quality=self._quality,
             entries=tuple(self._entries),
             size=self._size,
         )
         self._entries = []
         self._size = 0
         return bundle
+
+
+def _known(reading: ClockReading, heard_at_ns: int) -> tuple[int | None, str]:
+    """Return offset and quality of what was heard then; none if it was before the clock's state.
+
+    It waited while that changed: what the clock says now was not so when it was heard.
+    """
+    if reading.offset_ns is None or heard_at_ns < reading.since_ns:
+        return None, ""
+    return reading.offset_ns, "exact" if reading.state is ClockState.SYNCED else "holdover"
 
 
 def pack(observation: Observation) -> Entry:
@@ -107,6 +130,29 @@ def weight(entry: Entry) -> int:
     tail = entry.tail
     encoded = len(tail) if tail.isascii() else len(tail.encode())
     return len(entry.head) + encoded + _TIME_BYTES
+
+
+def split(bundle: Bundle, max_bytes: int) -> list[Bundle]:
+    """Return a bundle as parts of `max_bytes` at most, or of one observation; at least two.
+
+    The observations are the same, in the same order. A bundle of one is returned as it is.
+    """
+    weights = [weight(entry) for entry in bundle.entries]
+    most = min(max_bytes, HEADROOM_BYTES + (sum(weights) + 1) // 2)
+    parts: list[Bundle] = []
+    start, size = 0, HEADROOM_BYTES
+    for index, taken in enumerate(weights):
+        if index > start and size + taken > most:
+            parts.append(_part(bundle, start, index, size))
+            start, size = index, HEADROOM_BYTES
+        size += taken
+    return [*parts, _part(bundle, start, len(weights), size)]
+
+
+def _part(bundle: Bundle, start: int, end: int, size: int) -> Bundle:
+    first_seq = bundle.first_seq + start
+    entries = bundle.entries[start:end]
+    return msgspec.structs.replace(bundle, first_seq=first_seq, entries=entries, size=size)
 
 
 class Renderer:
@@ -147,10 +193,8 @@ class Renderer:
         quality = policy.time_quality(
             bundle.quality,
             same_boot=bundle.boot == self._clock.boot_id,
-            synchronised_now=reading.state is ClockState.SYNCED,
+            synchronised_since=reading.offset_ns is not None,
         )
         if bundle.wall_offset_ns is not None:
             return bundle.wall_offset_ns, quality
-        if quality == "unknown":
-            return None, quality
-        return self._clock.wall_ns() - self._clock.boot_ns(), quality
+        return None if quality == policy.UNKNOWN else reading.offset_ns, quality

@@ -1,21 +1,31 @@
 """The store's side of delivery: commit by the deadline, delete the settled, lease for replay.
 
-One store operation at a time. When the store is in trouble, observations stay in memory, the state
-says so, and it is tried again with back-off; beyond the memory's bound the oldest routine bundles
-are dropped, declared, events last.
+One store operation at a time. When the store has no room, the oldest routine bundles go, events
+last. When it is in trouble, observations stay in memory, the state says so, and it is tried again
+with back-off; beyond the memory's bound they go in the same order. What goes is declared.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Final, Literal, Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Final, Protocol
 
 import msgspec
 
 from gateway.books import Books, Parcel
+from gateway.condition import Condition, State
+from gateway.errands import Errand, Errands
 from gateway.errors import BacklogError, BacklogFullError
-from gateway.model import Bundle, Stream
+from gateway.health import Health
+from gateway.losses import Losses
+from gateway.model import Bundle, Row, Stream
+from gateway.paperwork import Paperwork
+from gateway.patience import store_in_time
+from gateway.refill import Refill, Wanting
 from gateway.rim import Rim
+from gateway.shedding import Shedding, Waiting
+from gateway.stocktaking import Stocktaking
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +34,8 @@ DELETE_AFTER_NS: Final = 250_000_000  # rows are deleted in groups,
 DELETE_ROWS: Final = 256  # unless there are many,
 DELETE_TAKES_NS: Final = 300_000_000  # in one transaction: a sync, as slow as the promise allows
 SAVE_COUNTERS_NS: Final = 15 * 60 * NS
-
-
-Errand = Callable[[], Awaitable[object]]  # a call of the backlog
+_LITTLE_BYTES: Final = 4096  # a page, for an errand; the store has some above its cap for them
+_PROBE: Final = "probe"  # the word that is written to see whether the store works again
 
 
 class KeepLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,33 +43,18 @@ class KeepLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     commit_after_ns: int = 700_000_000
     memory_bytes: int = 4_000_000
+    strict: bool = False  # commit before sending
 
 
-class Desk(Protocol):
+class Desk(Waiting, Wanting, Protocol):
     """The rest of delivery, as the keeper sees it."""
 
     def oldest_open_ns(self) -> int | None:
         """When the oldest observation of an open bundle was heard."""
         ...
 
-    def seal_all(self) -> None:
-        """Close open bundles and enter them into the books."""
-        ...
-
     def committed(self, parcels: Sequence[Parcel]) -> None:
-        """Hear that these are durable now; those not in flight go by the replay lane."""
-        ...
-
-    def wanted_rows(self) -> int:
-        """How many rows the replay lane could use."""
-        ...
-
-    def leased(self, parcels: Sequence[Parcel]) -> None:
-        """Take parcels for the replay lane."""
-        ...
-
-    def dropped(self, parcel: Parcel) -> None:
-        """Forget a parcel that was given up."""
+        """Hear that these are durable now."""
         ...
 
     def relieved(self) -> None:
@@ -69,14 +63,10 @@ class Desk(Protocol):
 
 
 class Keeper:
-    """Two tasks, `keep` and `refill`, on one backlog."""
+    """What is done to one backlog: the task `keep`, and that of `refill`."""
 
     def __init__(
-        self,
-        limits: KeepLimits,
-        *,
-        rim: Rim,
-        books: Books,
+        self, limits: KeepLimits, *, rim: Rim, books: Books, losses: Losses, health: Health
     ) -> None:
         self._limits = limits
         self._clock = rim.clock
@@ -84,39 +74,58 @@ class Keeper:
         self._counters = rim.counters
         self._backoff_s = rim.backoff_s
         self._books = books
-        self.desk: Desk
+        self._losses = losses
+        self._health = health
         self._lock = asyncio.Lock()
         self._wake = asyncio.Event()
-        self._refill_wake = asyncio.Event()
+        self._pulse = health.vitals.pulse("keep", self._wake.set)
+        self._condition = Condition(rim, books, health)
+        self._shedding = Shedding(rim, books, losses)
+        self.stock = Stocktaking(rim, losses, on_read=self._pulse.beat)
+        self._paperwork = Paperwork(rim, books, losses, self.stock)
+        self.refill = Refill(
+            rim=rim, books=books, health=health, lock=self._lock, on_damaged=self._found_damaged
+        )
+        self._desk: Desk
         self._idle = False
         self._closing = False
         self._failures = 0
-        self._lease_failures = 0
-        self._lease_at_ns = 0  # not before, after a failure
-        self._look_failures = 0
-        self._look_at_ns: int | None = 0  # at the start, and again after a failure
         self._retry_ns = 0
         self._delete_at_ns = 0
         self._saved: Mapping[str, int] = {}
         self._save_at_ns = 0
-        self._floors: dict[str, int] = {}
-        self._errands: list[Errand] = []
-        self.oldest: Bundle | None = None  # in the backlog, for its age
+        self._errands = Errands(rim)
+        losses.on_told = self._wake.set
+
+    def serve(self, desk: Desk) -> None:
+        """Take the rest of delivery as it is; before anything else."""
+        self._desk = self._shedding.desk = self.refill.desk = desk
+
+    def retune(self, limits: KeepLimits) -> None:
+        """Go on with other limits."""
+        self._limits = limits
+        self._wake.set()
 
     # ----------------------------------------------------------------------------------- questions
     @property
-    def state(self) -> Literal["ok", "memory-only"]:
-        """`ok` or `memory-only` (docs/reference/schema.md, storeState)."""
-        return "memory-only" if self._failures else "ok"
+    def state(self) -> State:
+        """As docs/reference/schema.md, storeState."""
+        return self._condition.state
+
+    @property
+    def oldest(self) -> Bundle | None:
+        """The oldest bundle in the backlog, for its age."""
+        return self.stock.oldest
 
     @property
     def has_room(self) -> bool:
         """Whether memory is below its bound; while the store fails, room is made by dropping."""
         return bool(self._failures) or not self._full()
 
-    def floor(self, stream: str) -> int | None:
-        """Return the lowest number of a stream in the backlog, never above the truth."""
-        return self._floors.get(stream)
+    @property
+    def commits_first(self) -> bool:
+        """Whether only what is durable may be sent."""
+        return self._limits.strict and not self._failures
 
     def _full(self) -> bool:
         # Open bundles do not count: they are two, of 16 kB at most.
@@ -125,10 +134,11 @@ class Keeper:
     # --------------------------------------------------------------------------------------- hints
     def offered(self) -> None:
         """Hear that there is more in memory."""
-        full = self._full()
-        if full and self._failures:
-            self._shed()
-        elif full or self._idle:
+        if self._failures:
+            if self._full():
+                self._shedding.shed(self._limits.memory_bytes)
+            self._judge()
+        if self._idle or self._limits.strict or self._full():
             self._wake.set()
 
     def settled(self) -> None:
@@ -139,30 +149,38 @@ class Keeper:
             if self._idle or len(self._books.to_delete) >= DELETE_ROWS:
                 self._wake.set()
 
-    def replay_ready(self) -> None:
-        """Hear that the replay lane may have use for rows."""
-        self._refill_wake.set()
-
     def order(self, errand: Errand) -> None:
         """Have the backlog called when it is its turn, again if it fails."""
-        self._errands.append(errand)
+        self._errands.order(errand)
         self._wake.set()
+
+    def condemn(self, parcel: Parcel, reason: str) -> None:
+        """Have a parcel set aside; until that is durable it stays where it is."""
+        self._books.condemn(parcel, reason)
+        self._wake.set()
+
+    def _found_damaged(self, rows: Sequence[Row]) -> None:
+        self.order(partial(self._drop_damaged, rows))
 
     # ---------------------------------------------------------------------------------------- keep
     async def keep(self) -> None:
         """Commit by the deadline and delete what is settled, until `stop`."""
         self._saved = self._counters()
         self._save_at_ns = self._clock.boot_ns() + SAVE_COUNTERS_NS
+        self._judge()
         while not self._closing:
             await self._until_due()
             async with self._lock:
                 await self._tend()
+        self._health.vitals.end("keep")
 
     async def _until_due(self) -> None:
         while not self._closing:
-            due = self._due_ns()
-            self._idle = due is None
-            next_ns = self._save_at_ns if due is None else min(due, self._save_at_ns)
+            self._pulse.beat()
+            keeping = _first(self._commit_due_ns(), self._delete_due_ns())
+            self._idle = keeping is None
+            due = _first(keeping, self._errand_due_ns())
+            next_ns = _first(due, self._save_at_ns, self.stock.due_ns, self._condition.due_ns) or 0
             wait_ns = max(next_ns, self._retry_ns) - self._clock.boot_ns()
             if wait_ns <= 0:
                 return
@@ -175,41 +193,63 @@ class Keeper:
 
     async def _tend(self) -> None:
         now = self._clock.boot_ns()
+        if _passed(self._condition.due_ns, now):
+            self._judge()
         if now < self._retry_ns or self._closing:
             return
         try:
-            delete_due = _passed(self._delete_due_ns(), now)
-            # What falls due while rows are deleted would be late: it goes first.
-            if _passed(self._commit_due_ns(), now + DELETE_TAKES_NS * delete_due):
-                await self._commit_or_make_room()
-            if delete_due:
-                await self._delete()
-                self._succeeded()
+            await self._commit_and_delete(now)
             if now >= self._save_at_ns:
                 await self._save(now)
-            if self._errands:  # one at a time, for a commit may fall due meanwhile
-                await self._errands[0]()
-                del self._errands[0]
-                self._succeeded()
-            if _passed(self._look_at_ns, now):
-                await self._look()
+            if _passed(self.stock.due_ns, now):
+                await self.stock.look()
+            # One at a time, for a commit may fall due meanwhile.
+            await self._errands.do_next(self._run)
+            if self._failures:
+                await self._probe(now)
         except BacklogError as error:
             self._failed(error)
 
-    def _due_ns(self) -> int | None:
-        dues = [self._commit_due_ns(), self._delete_due_ns(), self._look_at_ns]
-        if self._errands:
-            dues.append(0)
-        return min((due for due in dues if due is not None), default=None)
+    async def _commit_and_delete(self, now: int) -> None:
+        delete_due = _passed(self._delete_due_ns(), now)
+        # What falls due while rows are deleted would be late: it goes first.
+        if _passed(self._commit_due_ns(), now + DELETE_TAKES_NS * delete_due):
+            await self._commit_in_room()
+        if delete_due:
+            await self._delete()
+            self._succeeded()
+
+    async def _run(self, errand: Errand) -> None:
+        condemned = self._books.condemned if errand == self._paperwork.set_aside else ()
+        size = next((parcel.bundle.size for parcel in condemned), _LITTLE_BYTES)
+        await self._in_room(errand, lambda: size)
+
+    async def _probe(self, now: int) -> None:
+        """Write something, for there may be nothing else by which a store shows that it works."""
+        await self._backlog.remember(_PROBE, str(now))
+        self._pulse.beat()
+        self._succeeded()
+
+    def _errand_due_ns(self) -> int | None:
+        standing: Sequence[tuple[Errand, object]] = (
+            (self._paperwork.declare, self._losses.undeclared),
+            (self._paperwork.forget, self._losses.to_forget()),
+            (self._paperwork.set_aside, self._books.condemned),
+        )
+        for errand, wanted in standing:
+            if wanted and errand not in self._errands:
+                self._errands.order(errand)
+        return 0 if self._failures else self._errands.due_ns
 
     def _commit_due_ns(self) -> int | None:
-        heard = [p.bundle.entries[0].heard_at_ns for p in self._books.memory.values()]
-        oldest_open = self.desk.oldest_open_ns()
+        heard = [parcel.heard_at_ns for parcel in self._books.memory.values()]
+        oldest_open = self._desk.oldest_open_ns()
         if oldest_open is not None:
             heard.append(oldest_open)
         if not heard:
             return None
-        return 0 if self._full() else min(heard) + self._limits.commit_after_ns
+        at_once = self._limits.strict or self._full()
+        return 0 if at_once else min(heard) + self._limits.commit_after_ns
 
     def _delete_due_ns(self) -> int | None:
         rows = len(self._books.to_delete)
@@ -217,18 +257,43 @@ class Keeper:
             return None
         return 0 if rows >= DELETE_ROWS else self._delete_at_ns
 
-    async def _commit_or_make_room(self) -> None:
-        """Commit; to a full store give back first what is settled."""
-        try:
-            await self._commit()
-        except BacklogFullError:
-            if not self._books.to_delete:
-                raise
-            await self._delete()
-            await self._commit()
+    # --------------------------------------------------------------------------------------- store
+    async def _in_room(
+        self, act: Callable[[], Awaitable[object]], needed_bytes: Callable[[], int]
+    ) -> bool:
+        """Act; give back first what is settled, then give up what may go: whether it was."""
+        attempt = 0
+        while True:
+            try:
+                await act()
+            except BacklogFullError as refusal:
+                self._condition.refused()
+                self._judge()
+                if self._books.to_delete:
+                    await self._delete()
+                elif await self._shedding.make_room(needed_bytes(), attempt):
+                    self._condition.shed(refusal)
+                    self.stock.losses_changed()
+                    attempt += 1
+                else:
+                    raise
+            else:
+                if attempt:
+                    self._shedding.fitted()
+                self._succeeded()
+                return attempt > 0
+            finally:
+                self._pulse.beat()
+
+    async def _commit_in_room(self) -> None:
+        gave_up = await self._in_room(self._commit, lambda: self._books.memory_bytes)
+        self._shedding.fitted()
+        if not gave_up:
+            self._condition.fitted()
+            self._judge()
 
     async def _commit(self) -> None:
-        self.desk.seal_all()
+        self._desk.seal_all()
         parcels = list(self._books.memory.values())
         counters = self._counters()
         for parcel in parcels:
@@ -238,19 +303,17 @@ class Keeper:
         finally:
             for parcel in parcels:
                 parcel.committing = False
+        self._pulse.beat()
         for parcel, row in zip(parcels, rows, strict=True):
             self._books.commit(parcel, row)
         self._saved = counters
-        self._succeeded()
-        unsettled = [p for p in parcels if not p.settled]
+        unsettled = [p for p in parcels if not p.over]
         for parcel in unsettled:
-            stream, seq = parcel.bundle.key
-            self._floors.setdefault(stream, seq)
-        self.desk.committed(unsettled)
-        self._backlog.release([p.row for p in unsettled if p.row is not None and not p.in_flight])
-        self.replay_ready()
-        if self.oldest is None:
-            await self._look()
+            self.stock.committed(*parcel.bundle.key)
+        self._desk.committed(unsettled)
+        self.refill.wake()
+        if self.stock.oldest is None:
+            await self.stock.look()
 
     async def _delete(self) -> None:
         rows, self._books.to_delete = self._books.to_delete, []
@@ -260,41 +323,22 @@ class Keeper:
         except BacklogError:
             self._books.to_delete += rows
             raise
-        await self._look()
-
-    async def _look(self) -> None:
-        """Note what is oldest, for status alone.
-
-        While it cannot be read, what is known stands, and it is tried again with back-off.
-        """
-        try:
-            self.oldest = await self._backlog.oldest()
-            for stream in list(self._floors):
-                floor = await self._backlog.first_unsettled(stream)
-                if floor is None:
-                    del self._floors[stream]
-                else:
-                    self._floors[stream] = floor
-        except BacklogError as error:
-            self._blind(error)
-        else:
-            self._look_failures = 0
-            self._look_at_ns = None
-
-    def _blind(self, error: BacklogError) -> None:
-        if not self._look_failures:
-            log.warning("backlog not readable cause=%r remedy=%r", str(error), error.remedy)
-        wait_s = self._backoff_s(self._look_failures)
-        self._look_failures += 1
-        self._look_at_ns = self._clock.boot_ns() + int(wait_s * NS)
+        self._pulse.beat()
+        self._condition.fitted()
+        await self.stock.look()
 
     async def _save(self, now: int) -> None:
         counters = self._counters()
         if counters != self._saved:
             await self._backlog.save_counters(counters)
+            self._pulse.beat()
             self._saved = counters
             self._succeeded()
         self._save_at_ns = now + SAVE_COUNTERS_NS
+
+    async def _drop_damaged(self, rows: Sequence[Row]) -> None:
+        await self._shedding.drop_damaged(rows)
+        self.stock.losses_changed()
 
     # ------------------------------------------------------------------------------------- trouble
     def _failed(self, error: BacklogError) -> None:
@@ -303,70 +347,29 @@ class Keeper:
         wait_s = self._backoff_s(self._failures)
         self._failures += 1
         self._retry_ns = self._clock.boot_ns() + int(wait_s * NS)
-        self._shed()
-        self.desk.relieved()
+        self._shedding.shed(self._limits.memory_bytes)
+        self._condition.failed(error)
+        self._judge()
+        self._desk.relieved()
 
     def _succeeded(self) -> None:
         if self._failures:
             log.warning("store works again after_failures=%d", self._failures)
         self._failures = 0
         self._retry_ns = 0
-        self.desk.relieved()
+        self._condition.failed(None)
+        self._judge()
+        self._desk.relieved()
 
-    def _shed(self) -> None:
-        """Drop the oldest in memory, routine first, until it is below its bound again."""
-        while self._full():
-            idle = [p for p in self._books.memory.values() if not p.in_flight and not p.committing]
-            if not idle:
-                return
-            victim = next((p for p in idle if p.bundle.klass == "routine"), idle[0])
-            self._books.drop(victim, "store", self._clock.boot_ns())
-            self.desk.dropped(victim)
-
-    # -------------------------------------------------------------------------------------- replay
-    async def refill(self) -> None:
-        """Lease rows for the replay lane whenever it has use for them, until `stop`."""
-        while not self._closing:
-            await self._refill_wake.wait()
-            self._refill_wake.clear()
-            while self._rows_to_lease() and await self._lease():
-                pass
-
-    def _rows_to_lease(self) -> int:
-        if self._closing or self._clock.boot_ns() < self._lease_at_ns:
-            return 0
-        return min(self.desk.wanted_rows(), self._backlog.unleased)
-
-    async def _lease(self) -> bool:
-        async with self._lock:
-            try:
-                kept = await self._backlog.lease(self._rows_to_lease())
-            except BacklogError as error:
-                self._unreadable(error)
-                return False
-        self._lease_failures = 0
-        self.desk.leased([self._books.lease(row) for row in kept])
-        return bool(kept)
-
-    def _unreadable(self, error: BacklogError) -> None:
-        """Try again later; the state of the store is about writing, so it stays."""
-        if not self._lease_failures:
-            log.error("backlog not readable cause=%r remedy=%r", str(error), error.remedy)
-        wait_s = self._backoff_s(self._lease_failures)
-        self._lease_failures += 1
-        self._lease_at_ns = self._clock.boot_ns() + int(wait_s * NS)
-        asyncio.get_running_loop().call_later(wait_s, self._refill_wake.set)
-
-    def give_back(self, parcels: Iterable[Parcel]) -> None:
-        """Return leased parcels to the backlog."""
-        self._backlog.release([p.row for p in parcels if p.row is not None])
+    def _judge(self) -> None:
+        self._condition.judge(self._limits.memory_bytes)
 
     # ----------------------------------------------------------------------------------------- end
     def stop(self) -> None:
         """End both tasks after what they are at."""
         self._closing = True
         self._wake.set()
-        self._refill_wake.set()
+        self.refill.stop()
 
     async def finish(self, streams: Sequence[Stream]) -> None:
         """Commit what is left, and record a clean end.
@@ -374,13 +377,22 @@ class Keeper:
         Raises BacklogError when that cannot be had: then the next run finds an unclean end, and
         says so.
         """
-        async with self._lock:
-            self.desk.seal_all()
-            if self._books.memory:
-                await self._commit_or_make_room()
-            if self._books.to_delete:
-                await self._delete()
-            await self._backlog.close(streams, self._counters())
+        async with store_in_time(), self._lock:
+            await self._close(streams)
+
+    async def _close(self, streams: Sequence[Stream]) -> None:
+        self._desk.seal_all()
+        if self._books.memory:
+            await self._commit_in_room()
+        if self._books.to_delete:
+            await self._delete()
+        if self._losses.undeclared:
+            await self._in_room(self._paperwork.declare, lambda: _LITTLE_BYTES)
+        await self._backlog.close(streams, self._counters())
+
+
+def _first(*dues: int | None) -> int | None:
+    return min((due for due in dues if due is not None), default=None)
 
 
 def _passed(due_ns: int | None, now: int) -> bool:

@@ -5,9 +5,10 @@ from typing import Final
 
 import msgspec
 
+from gateway.backlog.contract import Backlog
 from gateway.clock import Clock
 from gateway.core.backoff import delay_s
-from gateway.model import Backlog, Uplink
+from gateway.model import Uplink
 
 FIRST_BACKOFF_S: Final = 1.0
 MOST_BACKOFF_S: Final = 60.0

@@ -1,26 +1,32 @@
 """Parcels in flight: two lanes through one window, each PUBLISH with its own deadline.
 
 Sends, waits, judges the PUBACK. It keeps nothing: whatever ends, well or not, is handed back at
-once, so a parcel that was not acknowledged is where it was before.
+once with what it means for the parcel.
 """
 
 import asyncio
 import logging
+from collections import OrderedDict
 from functools import partial
 from typing import Final, Protocol
 
 import msgspec
 
 from gateway.books import Parcel
-from gateway.bundle import HEADROOM_BYTES, MAX_BYTES, Renderer
+from gateway.bundle import Renderer
 from gateway.core import policy
 from gateway.health import Health
 from gateway.model import Lane, Outcome
+from gateway.refusals import Key, Refusals
 from gateway.rim import Rim
+from gateway.throttle import Throttle
 
 log = logging.getLogger(__name__)
 
 NS: Final = 1_000_000_000
+LOST: Final = "lost"  # the verdict on what the connection took with it: it is sent again
+_SUSPECTS_REMEMBERED: Final = 64
+_SURE: Final = 2  # times a broker has disconnected over one observation, and it is set aside
 
 
 class SendLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,12 +35,22 @@ class SendLimits(msgspec.Struct, frozen=True, kw_only=True):
     window: int = 8
     ack_timeout_ns: int = 10 * NS
     min_rate: int = 500  # bytes per second that an acknowledgement is given time for
+    require_subscriber: bool = False  # keep what the broker has nobody for
+    probe_bytes: int = 12_000  # under way while the replay lane has not shown how fast the link is
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How a transmission ended: a verdict of policy or LOST, and the broker's word if it spoke."""
+
+    lane: Lane
+    verdict: str
+    reason_code: int | None
 
 
 class Owner(Protocol):
     """Whose parcels they are."""
 
-    def ended(self, parcel: Parcel, *, acknowledged: bool) -> None:
+    def ended(self, parcel: Parcel, ending: Ending) -> None:
         """Take a parcel back that is no longer in flight."""
         ...
 
@@ -43,15 +59,28 @@ class Owner(Protocol):
         ...
 
 
+class _Flight:
+    """One PUBLISH."""
+
+    __slots__ = ("deadline_ns", "lane", "parcel", "sent_ns", "size")
+
+    def __init__(self, parcel: Parcel, lane: Lane, size: int) -> None:
+        self.parcel = parcel
+        self.lane = lane
+        self.size = size
+        self.sent_ns = 0
+        self.deadline_ns = 0
+
+
 class _LaneState:
-    """One lane's parcels in flight, and its back-off after a refusal."""
+    """One lane's parcels in flight, and its refusals."""
 
-    __slots__ = ("blocked_until_ns", "in_flight", "refusals")
+    __slots__ = ("in_flight", "proven", "refusals")
 
-    def __init__(self) -> None:
+    def __init__(self, refusals: Refusals) -> None:
         self.in_flight = 0
-        self.refusals = 0
-        self.blocked_until_ns = 0
+        self.proven = False  # something of it was acknowledged on this connection
+        self.refusals = refusals
 
 
 class Sender:
@@ -70,46 +99,72 @@ class Sender:
         self._uplink = rim.uplink
         self._renderer = renderer
         self._health = health
-        self._backoff_s = rim.backoff_s
-        self._in_flight: dict[int, Parcel] = {}
+        self._flights: set[_Flight] = set()
         self._bytes = 0
-        self._numbers = 0
-        self._lanes = {lane: _LaneState() for lane in Lane}
-        self._window = limits.window
+        self._lanes = {
+            lane: _LaneState(Refusals(lane, rim=rim, health=health, wake=self._wake))
+            for lane in Lane
+        }
+        self._throttle = Throttle(limits.window)
         self._last_lane = Lane.REPLAY
         self._alarm: asyncio.TimerHandle | None = None
-        self.max_bundle_bytes = MAX_BYTES
+        self._suspects: OrderedDict[Key, int] = OrderedDict()  # found too large, so many times
+        self._blamed = False  # a packet, for the end of this connection
+        self._looked = False  # how long it had kept us waiting at its end
         self.owner: Owner
 
     @property
     def in_flight(self) -> int:
         """PUBLISHes without a PUBACK."""
-        return len(self._in_flight)
+        return len(self._flights)
 
     @property
     def window(self) -> int:
         """How many there may be."""
-        return self._window
+        return self._throttle.window
+
+    @property
+    def max_bundle_bytes(self) -> int:
+        """How large a bundle may be that is sealed or sent now."""
+        return self._throttle.max_bundle_bytes
+
+    def retune(self, limits: SendLimits) -> None:
+        """Go on with other limits."""
+        self._limits = limits
+        self._throttle.retune(limits.window)
 
     def opened(self) -> None:
         """Take over what the broker of a new connection allows."""
-        self._window = max(1, min(self._limits.window, self._uplink.receive_maximum))
-        most = self._uplink.max_packet_bytes - HEADROOM_BYTES
-        self.max_bundle_bytes = max(HEADROOM_BYTES, min(MAX_BYTES, most))
+        self._throttle.opened(self._uplink.receive_maximum, self._uplink.max_packet_bytes)
+        self._blamed = self._looked = False
         for state in self._lanes.values():
-            state.refusals, state.blocked_until_ns = 0, 0
+            state.refusals.opened()
+            state.proven = False
+
+    # ----------------------------------------------------------------------------------- questions
+    def is_blocked(self, lane: Lane) -> bool:
+        """Whether a lane is left alone after a refusal."""
+        return self._lanes[lane].refusals.is_blocked
+
+    @property
+    def has_slot(self) -> bool:
+        """Whether the window has room, and there is a connection."""
+        return len(self._flights) < self._throttle.window and self._uplink.connected
 
     def may_send(self, lane: Lane, *, live_waiting: bool) -> bool:
         """Whether the lane has a slot now."""
-        if not self._uplink.connected or len(self._in_flight) >= self._window:
+        if not self.has_slot:
             return False
         state = self._lanes[lane]
-        if self._blocked(state):
+        if state.refusals.is_blocked:
             return False
         if lane is Lane.LIVE:
             return True
+        if self._bytes > self._limits.probe_bytes and not state.proven:
+            return False  # what is fresh would wait behind it all
         live = self._lanes[Lane.LIVE].in_flight
-        return policy.replay_slots(self._window, live, state.in_flight, live_waiting) > 0
+        window = self._throttle.window
+        return policy.replay_slots(window, live, state.in_flight, live_waiting) > 0
 
     def replays_turn(self) -> bool:
         """Whether the last free slot is for replay, which has none in flight, after a live one.
@@ -118,34 +173,44 @@ class Sender:
         turns.
         """
         state = self._lanes[Lane.REPLAY]
-        last_slot = len(self._in_flight) == self._window - 1
+        last_slot = len(self._flights) == self._throttle.window - 1
         after_live = self._last_lane is Lane.LIVE and not state.in_flight
-        return last_slot and after_live and not self._blocked(state)
+        return last_slot and after_live and not state.refusals.is_blocked
 
-    def _blocked(self, state: _LaneState) -> bool:
-        return self._clock.boot_ns() < state.blocked_until_ns
+    def is_too_large(self, parcel: Parcel) -> bool:
+        """Whether a parcel has to be sent in parts."""
+        if parcel.count == 1:
+            return False
+        if parcel.bundle.size > self._throttle.max_bundle_bytes:
+            return True
+        return bool(self._suspects) and _key(parcel) in self._suspects
 
-    def send(self, parcel: Parcel, lane: Lane) -> None:
-        """Publish a parcel; its owner hears of the end."""
+    # ---------------------------------------------------------------------------------------- send
+    def send(self, parcel: Parcel, lane: Lane) -> bool:
+        """Publish a parcel; its owner hears of the end. False: the broker would never take it."""
         payload = self._renderer.render(parcel.bundle)
-        size = len(payload)
-        self._numbers += 1
-        number = self._numbers
+        if not self._throttle.allows(len(payload)):
+            return False
+        flight = _Flight(parcel, lane, len(payload))
         now = self._clock.boot_ns()
         if parcel.attempts:
             self._health.observations.resent += parcel.count
         parcel.attempts += 1
         parcel.in_flight = True
-        self._bytes += size
-        parcel.deadline_ns = policy.acknowledgement_deadline_ns(
-            now, self._limits.ack_timeout_ns, self._bytes, self._limits.min_rate
+        self._bytes += flight.size
+        flight.sent_ns = now
+        # It comes behind all else on this connection, status and states too.
+        under_way = max(self._bytes, self._uplink.outstanding_bytes + flight.size)
+        flight.deadline_ns = policy.acknowledgement_deadline_ns(
+            now, self._limits.ack_timeout_ns, under_way, self._limits.min_rate
         )
-        self._in_flight[number] = parcel
+        self._flights.add(flight)
         self._lanes[lane].in_flight += 1
         self._last_lane = lane
         if self._alarm is None:
             self._arm(now)
-        self._uplink.publish(lane, payload, partial(self._done, number, lane, size))
+        self._uplink.publish(lane, payload, partial(self._done, flight))
+        return True
 
     def close(self) -> None:
         """Stop watching deadlines."""
@@ -153,48 +218,84 @@ class Sender:
             self._alarm.cancel()
             self._alarm = None
 
-    # ------------------------------------------------------------------------------------ outcomes
-    def _done(self, number: int, lane: Lane, size: int, outcome: Outcome) -> None:
-        parcel = self._in_flight.pop(number)
-        parcel.in_flight = False
-        self._bytes -= size
-        self._lanes[lane].in_flight -= 1
-        verdict = policy.KEEP
-        if outcome.reason_code is not None:
-            verdict = policy.verdict(outcome.reason_code)
-            self._judge(lane, parcel, verdict, outcome.reason_code)
-        self.owner.ended(parcel, acknowledged=verdict != policy.KEEP)
+    def _wake(self) -> None:
         self.owner.pump()
 
-    def _judge(self, lane: Lane, parcel: Parcel, verdict: str, code: int) -> None:
-        state = self._lanes[lane]
-        if verdict == policy.KEEP:
-            self._refused(lane, state, code)
-            return
-        if state.refusals:
-            log.info("lane accepted again lane=%s after_refusals=%d", lane.value, state.refusals)
-            state.refusals = 0
-        if verdict == policy.SETTLE_UNHEARD:
-            self._health.observations.unheard += parcel.count
+    # ------------------------------------------------------------------------------------ outcomes
+    def _done(self, flight: _Flight, outcome: Outcome) -> None:
+        code = outcome.reason_code
+        if code is None:
+            self._look_at_the_end(outcome)
+            verdict = self._cut_off(flight)
+        else:
+            verdict = self._judge(flight, code)
+        parcel = flight.parcel
+        self._flights.remove(flight)
+        parcel.in_flight = False
+        self._bytes -= flight.size
+        self._lanes[flight.lane].in_flight -= 1
+        self.owner.ended(parcel, Ending(flight.lane, verdict, code))
+        self.owner.pump()
 
-    def _refused(self, lane: Lane, state: _LaneState, code: int) -> None:
-        """Back off on this lane alone; others in flight with the refused one count once."""
-        self._health.refusals[code] = self._health.refusals.get(code, 0) + 1
-        now = self._clock.boot_ns()
-        if now < state.blocked_until_ns:
+    def _judge(self, flight: _Flight, code: int) -> str:
+        parcel, refusals = flight.parcel, self._lanes[flight.lane].refusals
+        verdict = policy.verdict(code, require_subscriber=self._limits.require_subscriber)
+        if verdict in {policy.SETTLE, policy.SETTLE_UNHEARD}:
+            unheard = verdict == policy.SETTLE_UNHEARD
+            if unheard and not parcel.over:
+                self._health.observations.unheard += parcel.count
+            refusals.taken(unheard=unheard)
+            self._throttle.acknowledged(flight.sent_ns, self._clock.boot_ns())
+            self._lanes[flight.lane].proven = True
+            return verdict
+        refusals.count(code)
+        if verdict == policy.KEEP:
+            # That nobody listens is no bundle's fault: the order stays.
+            parcel.refusals += code != policy.NO_MATCHING_SUBSCRIBERS
+            return refusals.refused(_key(parcel), code)
+        if verdict == policy.SPLIT:
+            self._suspect(flight)
+            return policy.SET_ASIDE if parcel.count == 1 else policy.SPLIT
+        return verdict
+
+    def _look_at_the_end(self, outcome: Outcome) -> None:
+        """Learn from how a connection ended, once: its parcels hear of it one by one."""
+        if outcome.ended_with == policy.PACKET_TOO_LARGE and not self._blamed:
+            self._blamed = True
+            largest = max(self._flights, key=lambda flight: flight.size)
+            self._lanes[largest.lane].refusals.count(policy.PACKET_TOO_LARGE)
+            self._suspect(largest)
+        if self._looked:
             return
-        if not state.refusals:
-            log.warning("lane refused lane=%s reason_code=0x%02x", lane.value, code)
-        wait_s = self._backoff_s(state.refusals)
-        state.refusals += 1
-        state.blocked_until_ns = now + int(wait_s * NS)
-        asyncio.get_running_loop().call_later(wait_s, self.owner.pump)
+        self._looked = True
+        oldest_ns = min(flight.sent_ns for flight in self._flights)
+        if self._clock.boot_ns() - oldest_ns > self._limits.ack_timeout_ns:
+            self._throttle.timed_out()
+            line = "link slow window=%d bundle_bytes=%d"
+            log.warning(line, self._throttle.window, self._throttle.max_bundle_bytes)
+
+    def _suspect(self, flight: _Flight) -> None:
+        key = _key(flight.parcel)
+        self._suspects[key] = self._suspects.pop(key, 0) + 1
+        if len(self._suspects) > _SUSPECTS_REMEMBERED:
+            self._suspects.popitem(last=False)
+        self._throttle.found_too_large(flight.size)
+
+    def _cut_off(self, flight: _Flight) -> str:
+        """Judge what the connection took with it.
+
+        A broker that disconnects does not say over which: of a single observation it must have
+        done so twice.
+        """
+        parcel = flight.parcel
+        sure = parcel.count == 1 and self._suspects.get(_key(parcel), 0) >= _SURE
+        return policy.SET_ASIDE if sure else LOST
 
     # ----------------------------------------------------------------------------------- deadlines
     def _arm(self, now: int) -> None:
-        if not self._in_flight:
+        if not self._flights:
             return
-        due = min(parcel.deadline_ns for parcel in self._in_flight.values())
+        due = min(flight.deadline_ns for flight in self._flights)
         loop = asyncio.get_running_loop()
         self._alarm = loop.call_later(max(0, due - now) / NS, self.expire)
 
@@ -202,8 +303,12 @@ class Sender:
         """Give the connection up if a PUBACK is overdue."""
         self._alarm = None
         now = self._clock.boot_ns()
-        overdue = sum(parcel.deadline_ns <= now for parcel in self._in_flight.values())
+        overdue = sum(flight.deadline_ns <= now for flight in self._flights)
         if overdue:
             # Whatever TCP says, this connection is dead (docs/explanation/delivery.md).
             self._uplink.drop(f"{overdue} of {self.in_flight} messages not acknowledged in time")
         self._arm(now)
+
+
+def _key(parcel: Parcel) -> Key:
+    return (*parcel.bundle.key, parcel.count)

@@ -43,28 +43,107 @@ def test_what_is_older_than_the_live_limit_travels_on_the_replay_lane(
     assert policy.lane(int(age_s * SECOND_NS), 60 * SECOND_NS) == lane
 
 
-@given(reason_code=st.integers(0, 255))
-def test_only_what_the_broker_has_is_settled(reason_code: int) -> None:
-    verdict = policy.verdict(reason_code)
-    if reason_code >= 0x80:
-        assert verdict == policy.KEEP
-    elif reason_code == 0x10:
-        assert verdict == policy.SETTLE_UNHEARD
-    else:
-        assert verdict == policy.SETTLE
+@given(reason_code=st.integers(0, 255), demanding=st.booleans())
+def test_only_what_the_broker_has_is_settled(*, reason_code: int, demanding: bool) -> None:
+    verdict = policy.verdict(reason_code, require_subscriber=demanding)
+    settles = verdict in {policy.SETTLE, policy.SETTLE_UNHEARD}
+    assert settles == (reason_code < 0x80 and not (demanding and reason_code == 0x10))
+
+
+@pytest.mark.parametrize(
+    ("reason_code", "verdict"),
+    [
+        (0x00, policy.SETTLE),
+        (0x10, policy.SETTLE_UNHEARD),
+        (0x80, policy.KEEP),
+        (0x83, policy.KEEP),
+        (0x87, policy.KEEP),
+        (0x90, policy.SET_ASIDE),
+        (0x91, policy.KEEP),
+        (0x95, policy.SPLIT),
+        (0x97, policy.KEEP),
+        (0x99, policy.SET_ASIDE),
+    ],
+)
+def test_each_reason_code_has_its_verdict(reason_code: int, verdict: str) -> None:
+    assert policy.verdict(reason_code, require_subscriber=False) == verdict
+
+
+def test_what_nobody_subscribes_to_is_kept_where_a_subscriber_is_required() -> None:
+    assert policy.verdict(0x10, require_subscriber=True) == policy.KEEP
+
+
+@pytest.mark.parametrize(
+    ("refusals", "others", "hopeless"), [(4, 9, False), (5, 0, False), (5, 1, True)]
+)
+def test_five_refusals_condemn_a_bundle_if_others_were_taken_meanwhile(
+    *, refusals: int, others: int, hopeless: bool
+) -> None:
+    assert policy.is_hopeless(refusals, others) is hopeless
+
+
+@pytest.mark.parametrize(
+    ("percent", "before", "level"),
+    [
+        (49, "normal", "normal"),
+        (50, "normal", "elevated"),
+        (45, "elevated", "elevated"),
+        (44, "elevated", "normal"),
+        (90, "elevated", "critical"),
+        (85, "critical", "critical"),
+        (84, "critical", "elevated"),
+        (100, "critical", "full"),
+        (95, "full", "full"),
+        (94, "full", "critical"),
+        (44, "full", "normal"),
+        (99, "normal", "critical"),
+    ],
+)
+def test_a_level_is_left_lower_than_it_is_entered(percent: int, before: str, level: str) -> None:
+    assert policy.level(percent, 100, before, refused=False) == level
+
+
+@given(used=st.integers(0, 100), before=st.sampled_from(["normal", "elevated", "full"]))
+def test_who_was_refused_for_want_of_room_is_full(used: int, before: str) -> None:
+    assert policy.level(used, 100, before, refused=True) == "full"
+
+
+@pytest.mark.parametrize(
+    ("level", "seconds"), [("normal", 0), ("elevated", 60), ("critical", 600), ("full", 600)]
+)
+def test_the_fuller_the_rarer_a_routine_device_is_let_in(level: str, seconds: int) -> None:
+    assert policy.thinning_ns(level) == seconds * SECOND_NS
+
+
+@given(window=st.integers(1, 1000), target=st.integers(2_000, 16_384))
+def test_a_slow_link_narrows_to_one_small_bundle_and_widens_back(window: int, target: int) -> None:
+    now = window, target
+    for _ in range(12):
+        now = policy.narrowed(*now)
+    assert now == (1, 2_000)
+    for _ in range(1000):
+        now = policy.widened(*now, window, target)
+    assert now == (window, target)
+
+
+def test_who_found_a_packet_too_large_is_sent_half_of_it_next_time() -> None:
+    assert policy.learned_limit(12_000) == 6_000
+    assert policy.learned_limit(3_000) == 2_000
 
 
 @pytest.mark.parametrize("same_boot", [True, False])
-@pytest.mark.parametrize("synchronised_now", [True, False])
+@pytest.mark.parametrize("synchronised_since", [True, False])
 def test_time_is_as_sealed_or_reconstructed_in_its_own_boot_or_unknown(
-    *, same_boot: bool, synchronised_now: bool
+    *, same_boot: bool, synchronised_since: bool
 ) -> None:
     def quality(sealed: str) -> str:
-        return policy.time_quality(sealed, same_boot=same_boot, synchronised_now=synchronised_now)
+        return policy.time_quality(
+            sealed, same_boot=same_boot, synchronised_since=synchronised_since
+        )
 
     assert quality("exact") == "exact"
     assert quality("holdover") == "holdover"
-    assert quality("") == ("reconstructed" if same_boot and synchronised_now else "unknown")
+    assert quality("") == ("reconstructed" if same_boot and synchronised_since else "unknown")
 
 
 def test_the_next_bundle_that_is_not_full_waits_for_the_pace() -> None:

@@ -105,6 +105,20 @@ def test_a_number_is_in_range_as_exact_arithmetic_says(
     assert vocabulary.in_range(row["name"], value, scale) == (low <= number <= high)
 
 
+@pytest.mark.parametrize("row", NUMERIC, ids=lambda row: row["name"])
+def test_a_coarse_number_is_in_range_if_it_lies_within_though_the_limit_lies_between_two(
+    row: dict[str, str],
+) -> None:
+    low, high = (Decimal(row[limit] or sign) for limit, sign in (("min", "-inf"), ("max", "inf")))
+    for limit in filter(Decimal.is_finite, (low, high)):
+        for scale in range(-6, 0):
+            nearest = int(limit.scaleb(scale))
+            for value in range(nearest - 2, nearest + 3):
+                number = Decimal(value).scaleb(-scale)
+                plausible = vocabulary.in_range(row["name"], value, scale)
+                assert plausible == (low <= number <= high)
+
+
 @given(row=st.sampled_from(NUMERIC), steps=st.integers(-1, 1), scale=st.integers(0, 9))
 def test_the_limits_themselves_are_in_range_and_the_next_step_is_not(
     row: dict[str, str], steps: int, scale: int

@@ -2,17 +2,28 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
+import msgspec
+
 from gateway.backlog import DEFAULT_MAX_BYTES
-from gateway.backlog.memory import MemoryBacklog
+from gateway.backlog.memory import Medium, MemoryBacklog
 from gateway.bundle import Identity, Renderer
 from gateway.delivery import Delivery, Limits
 from gateway.errors import BacklogError
-from gateway.health import Health
+from gateway.health import Health, Notice
 from gateway.keeper import KeepLimits
-from gateway.model import Bundle, Kept, Stream
+from gateway.model import (
+    Aside,
+    Bundle,
+    Kept,
+    Loss,
+    Moment,
+    ObservationClass,
+    Row,
+    Stream,
+)
 from gateway.rim import Rim
 from gateway.sender import SendLimits
 from tests.fakes import FakeClock, FakeUplink, observe, streams
@@ -42,14 +53,19 @@ class TrialBacklog(MemoryBacklog):
     all that were begun.
     """
 
-    def __init__(self, *, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
-        super().__init__(max_bytes=max_bytes)
+    def __init__(
+        self, *, max_bytes: int = DEFAULT_MAX_BYTES, medium: Medium | None = None
+    ) -> None:
+        self.medium = medium or Medium()
+        super().__init__(max_bytes=max_bytes, medium=self.medium)
         self.failing: set[str] = set()
         self.gates: dict[str, asyncio.Event] = {}
         self.calls = Counter[str]()
         self.commits = 0
         self.broken = False
         self.held_up = False
+        self.dropped: list[Row] = []
+        self.aside: list[Aside] = []
         self.gate: asyncio.Event | None = None
 
     async def append(
@@ -82,6 +98,35 @@ class TrialBacklog(MemoryBacklog):
         await self._begin("settle")
         await super().settle(rows)
 
+    async def drop_oldest(
+        self, klass: ObservationClass, min_bytes: int, at: Moment
+    ) -> Sequence[Row]:
+        await self._begin("drop_oldest")
+        rows = await super().drop_oldest(klass, min_bytes, at)
+        self.dropped += rows
+        return rows
+
+    async def losses(self) -> Sequence[Loss]:
+        await self._begin("losses")
+        return await super().losses()
+
+    async def remember(self, key: str, value: str) -> None:
+        await self._begin("remember")
+        await super().remember(key, value)
+
+    async def declare(self, losses: Sequence[Loss]) -> None:
+        await self._begin("declare")
+        await super().declare(losses)
+
+    async def forget_losses(self, losses: Sequence[Loss]) -> None:
+        await self._begin("forget_losses")
+        await super().forget_losses(losses)
+
+    async def set_aside(self, asides: Sequence[Aside], at: Moment) -> Sequence[Loss]:
+        await self._begin("set_aside")
+        self.aside += asides
+        return await super().set_aside(asides, at)
+
     async def save_counters(self, counters: Mapping[str, int]) -> None:
         await self._begin("save_counters")
         await super().save_counters(counters)
@@ -108,9 +153,15 @@ class Desk:
         *,
         connected: bool = True,
         backlog: TrialBacklog | None = None,
+        probing: bool = False,
     ) -> None:
+        if not probing:  # the link counts as fast, or most scenes would begin with one bundle
+            send = msgspec.structs.replace(limits.send, probe_bytes=1 << 30)
+            limits = msgspec.structs.replace(limits, send=send)
         self.clock = WatchedClock()
         self.health = Health(self.clock)
+        self.notices: list[Notice] = []
+        self.health.on_notice = self.notices.append
         self.uplink = FakeUplink(connected=connected)
         self.backlog = backlog or TrialBacklog()
         self.counters: dict[str, int] = {}
@@ -143,9 +194,9 @@ class Desk:
         assert self.health.observations_law() == 0
         return settled
 
-    def lose(self) -> None:
+    def lose(self, ended_with: int | None = None) -> None:
         """End the connection."""
-        self.uplink.lose()
+        self.uplink.lose(ended_with)
         self.delivery.on_down()
         assert self.health.observations_law() == 0
 
@@ -166,11 +217,15 @@ class Desk:
 
 @asynccontextmanager
 async def desk(
-    limits: Limits = SOON, *, connected: bool = True, backlog: TrialBacklog | None = None
-) -> AsyncIterator[Desk]:
+    limits: Limits = SOON,
+    *,
+    connected: bool = True,
+    backlog: TrialBacklog | None = None,
+    probing: bool = False,
+) -> AsyncGenerator[Desk, None]:
     """Run a delivery's tasks around a test."""
-    made = Desk(limits, connected=connected, backlog=backlog)
-    await made.backlog.open(made.streams)
+    made = Desk(limits, connected=connected, backlog=backlog, probing=probing)
+    made.delivery.recover(await made.backlog.open(made.streams))
     tasks = asyncio.create_task(made.delivery.run(), name="delivery")
     if connected:
         made.delivery.on_up()

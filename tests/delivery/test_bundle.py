@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from gateway.bundle import HEADROOM_BYTES, Identity, Packer, Renderer, pack
-from gateway.clock import ClockState
+from gateway.clock import ClockState, SystemClock
 from gateway.model import Bundle
 from tests.fakes import FakeClock, observe, streams
+from tests.hosts import FakeHost
 
 ANOTHER_BOOT = "b0075eed-0000-4000-8000-000000000002"
 
@@ -126,3 +127,42 @@ def test_a_bundle_sealed_after_the_clock_was_set_does_not_claim_exact_times() ->
     clock.state = ClockState.SYNCED
     bundle = packer.seal()
     assert (bundle.wall_offset_ns, bundle.quality) == (None, "")
+
+
+def test_what_waited_until_the_clock_was_set_does_not_claim_that_it_was_set_when_heard() -> None:
+    host = FakeHost()
+    clock = SystemClock(host=host)
+    clock.reading()
+    heard = FakeClock()
+    heard.now_ns = host.now_ns
+    waited = observe(streams()[0], heard)
+    host.pass_s(5)
+    host.set_right()
+    packer = Packer("routine", clock)
+    packer.add(waited, pack(waited))
+    heard.now_ns = host.now_ns
+    assert not packer.fits(pack(observe(streams()[0], heard)), 16_384)
+    message = json.loads(Renderer(Identity("kiel", "gw-1"), clock).render(packer.seal()))
+    assert message["clock"] == {"state": "synced"}
+    assert message["observations"][0]["timeQuality"] == "reconstructed"
+
+
+@pytest.mark.parametrize("step_ns", [3_600_000_000_000, -3_600_000_000_000, 20_000_000])
+def test_what_was_heard_before_and_after_a_step_never_shares_a_bundle(step_ns: int) -> None:
+    clock = FakeClock()
+    packer = Packer("routine", clock)
+    observation = observe(streams()[0], clock)
+    packer.add(observation, pack(observation))
+    before_ns = clock.epoch_ns
+    clock.epoch_ns += step_ns
+    assert not packer.fits(pack(observation), 16_384)
+    assert packer.seal().wall_offset_ns == before_ns
+
+
+def test_in_holdover_what_was_heard_before_the_clock_was_ever_set_is_reconstructed_too() -> None:
+    clock = FakeClock(ClockState.UNSYNCED)
+    bundle = sealed(clock)
+    clock.state = ClockState.HOLDOVER
+    (observation,) = rendered(bundle, clock)["observations"]
+    assert observation["timeQuality"] == "reconstructed"
+    assert observation["phenomenonTime"] == "2026-11-22T00:16:40.000Z"

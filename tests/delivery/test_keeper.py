@@ -1,14 +1,17 @@
 """The store in trouble: slow, full, unreadable. What that may cost, and what it may not."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from gateway.backlog import DEFAULT_MAX_BYTES
+from gateway.books import Parcel
 from gateway.delivery import Limits
 from gateway.keeper import SAVE_COUNTERS_NS, KeepLimits
 from gateway.model import Lane
 from tests.delivery.desk import Desk, TrialBacklog, desk, window
-from tests.fakes import numbers
+from tests.fakes import NS, numbers
 
 
 def run(
@@ -107,6 +110,19 @@ def test_what_status_tells_of_the_store_is_read_again_after_a_failure() -> None:
     run(scene)
 
 
+def test_a_commit_does_not_wait_for_the_next_look_into_the_store() -> None:
+    async def scene(d: Desk) -> None:
+        d.backlog.failing = {"oldest"}
+        d.offer(d.routine)
+        await d.until(lambda: d.backlog.calls["oldest"] == 4)
+        d.offer(d.routine)
+        due_ns = d.clock.now_ns + NS
+        await d.until(lambda: d.health.in_memory() == 0)
+        assert d.clock.now_ns < due_ns
+
+    run(scene)
+
+
 def test_a_backlog_that_cannot_be_read_is_not_asked_with_every_acknowledgement() -> None:
     async def scene(d: Desk) -> None:
         d.offer(d.routine)
@@ -127,19 +143,19 @@ def test_a_backlog_that_cannot_be_read_is_not_asked_with_every_acknowledgement()
     run(scene, Limits(pace_ns=0, keep=KeepLimits(commit_after_ns=100_000_000)))
 
 
-def test_a_full_store_gives_up_what_is_settled_and_takes_more() -> None:
+def test_a_full_store_gives_up_what_is_settled_before_anything_else() -> None:
     async def scene(d: Desk) -> None:
-        while d.delivery.keeper.state == "ok":
-            d.offer(d.routine, 10, text="x" * 1_000)
-            await d.until(lambda: d.health.in_memory() == 0 or d.delivery.keeper.state != "ok")
-        kept = d.health.in_backlog()
+        for _ in range(4):
+            d.offer(d.routine, 9, text="x" * 1_000)
+            await d.until(lambda: d.health.in_memory() == 0)
+        assert d.backlog.max_bytes - d.backlog.bytes_used < 12_000
         d.connect()
-        while d.health.in_backlog() == kept:  # the broker takes replay, and denies live
-            await d.until(lambda: bool(d.uplink.outstanding))
-            message = d.uplink.outstanding.pop()
-            message.acknowledge(0x87 if message.lane is Lane.LIVE else 0)
+        await d.until(lambda: bool(d.uplink.outstanding))
+        d.acknowledge()
         d.lose()
+        d.offer(d.routine, 9, text="x" * 1_000)
         await d.until(lambda: d.health.in_memory() == 0)
+        assert d.backlog.calls["settle"] == 1
         assert d.health.observations.dropped == 0
 
     run(scene, max_bytes=60_000)
@@ -217,3 +233,119 @@ def test_what_is_being_committed_is_not_dropped_to_make_room() -> None:
         assert d.health.in_backlog() + d.health.observations.dropped == 440
 
     run(scene, window(8, memory_bytes=60_000))
+
+
+def test_a_store_that_works_again_is_found_out_though_nothing_waits_for_it() -> None:
+    async def scene(d: Desk) -> None:
+        d.connect()
+        d.backlog.failing = {"append"}
+        d.offer(d.routine)
+        await d.until(lambda: d.delivery.keeper.state == "memory-only")
+        d.backlog.failing = set()
+        d.acknowledge()
+        await d.until(lambda: d.delivery.keeper.state == "ok")
+        assert d.backlog.calls["append"] == 1
+
+    run(scene)
+
+
+def test_a_store_that_still_fails_is_not_believed_to_work_because_nothing_waits_for_it() -> None:
+    async def scene(d: Desk) -> None:
+        d.connect()
+        d.backlog.failing = {"append", "remember"}
+        d.offer(d.routine)
+        await d.until(lambda: d.delivery.keeper.state == "memory-only")
+        d.acknowledge()
+        await d.until(lambda: d.backlog.calls["remember"] == 2)
+        assert d.delivery.keeper.state == "memory-only"
+
+    run(scene)
+
+
+def parcels() -> list[Parcel]:
+    """Return all there are in the process."""
+    gc.collect()
+    return [each for each in gc.get_objects() if isinstance(each, Parcel)]
+
+
+def test_what_is_condemned_while_the_store_fails_takes_no_more_memory_than_its_bound() -> None:
+    async def scene(d: Desk) -> None:
+        others = parcels()
+        d.connect()
+        d.backlog.failing = {"append", "set_aside", "declare", "remember"}
+        for _ in range(60):
+            d.offer(d.routine, 100, text="x" * 40)
+            d.acknowledge(0x99)
+            d.clock.pass_s(0.05)
+            d.clock.asked = 0
+            await asyncio.sleep(0)
+        assert d.health.observations.dropped
+        d.uplink.sent.clear()
+        held = [each for each in parcels() if each not in others]
+        assert sum(each.bundle.size for each in held) < 400_000
+        d.backlog.failing = set()
+        await d.until(lambda: d.acknowledge(0x99) == 0 and not d.health.in_memory())
+        await d.until(lambda: d.health.observations.set_aside > 0)
+
+    run(scene, window(8, memory_bytes=100_000))
+
+
+def test_what_is_being_set_aside_is_not_given_up_meanwhile() -> None:
+    async def scene(d: Desk) -> None:
+        d.connect()
+        d.backlog.failing = {"set_aside"}
+        d.offer(d.routine)
+        await d.until(lambda: bool(d.uplink.outstanding))
+        d.acknowledge(0x99)
+        await d.until(lambda: d.delivery.keeper.state == "memory-only")
+        d.backlog.failing = set()
+        setting_aside = d.backlog.gates["set_aside"] = asyncio.Event()
+        tried = d.backlog.calls["set_aside"]
+        await d.until(lambda: d.backlog.calls["set_aside"] > tried)
+        d.offer(d.routine, 1_200, text="y" * 80)
+        assert d.health.observations.dropped
+        setting_aside.set()
+        await d.until(lambda: d.health.observations.set_aside == 1)
+
+    keep = KeepLimits(commit_after_ns=10 * NS, memory_bytes=30_000)
+    run(scene, Limits(pace_ns=1_000_000, keep=keep))
+
+
+def test_lost_numbers_are_not_settled_while_the_store_is_asked_for_its_losses() -> None:
+    async def scene(d: Desk) -> None:
+        for _ in range(4):
+            d.offer(d.routine, 9, text="x" * 1_000)
+            await d.until(lambda: d.health.in_memory() == 0)
+        await d.until(lambda: d.backlog.calls["oldest"] > 1)
+        asking = d.backlog.gates["losses"] = asyncio.Event()
+        asked = d.backlog.calls["losses"]
+        d.offer(d.routine, 9, text="x" * 1_000)
+        await d.until(lambda: d.backlog.calls["losses"] > asked)
+        assert d.health.observations.dropped
+        assert d.delivery.settled_below(d.routine) == 0
+        asking.set()
+        await d.until(lambda: bool(d.delivery.loss_desk.untold()))
+        assert d.delivery.settled_below(d.routine) == 0
+
+    run(scene, max_bytes=60_000)
+
+
+def test_each_answer_of_a_slow_store_is_a_sign_of_life() -> None:
+    async def scene(d: Desk) -> None:
+        await d.until(lambda: d.backlog.calls["oldest"] == 1)
+        steps = ("append", "oldest", "first_unsettled")
+        for step in steps:
+            d.backlog.gates[step] = asyncio.Event()
+        before = d.backlog.calls.copy()
+
+        def has_begun(step: str) -> bool:
+            return d.backlog.calls[step] > before[step]
+
+        d.offer(d.routine)
+        for step in steps:
+            await d.until(partial(has_begun, step))
+            d.clock.pass_s(50)
+            assert "keep" not in d.health.vitals.stuck()
+            d.backlog.gates[step].set()
+
+    run(scene)
