@@ -1,16 +1,18 @@
-"""AES-CCM on CPython: the one adapter of `cryptography`.
+"""AES-CCM and dates of certificates on CPython: the one adapter of `cryptography`.
 
-A key is held, never shown: no message, repr or exception of this module contains one.
+A key is held, never shown: no message, repr or exception of this module contains one. The library
+is loaded by the first key: it takes 7 MB, which a gateway without encrypted devices need not have.
 """
 
-from typing import Final
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESCCM
+import hmac
+from typing import TYPE_CHECKING, Final
 
 from gateway.core.refusal import BAD_MIC, DecodeError
 from gateway.errors import ConfigError
 from gateway.model import Sealed
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers import aead
 
 KEY_BYTES: Final = 16  # AES-128; BTHome, MiBeacon and the encrypted ATC format know no other
 
@@ -22,8 +24,22 @@ class CcmKey:
         if len(key) != KEY_BYTES:
             cause = f"the key has {len(key)} bytes, AES-128 needs {KEY_BYTES}"
             raise ConfigError(cause, remedy="copy the key again from where the device shows it")
+        # Loaded with the first key, not with the first frame, whose way it would hold up.
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415
+        from cryptography.hazmat.primitives.ciphers.aead import AESCCM  # noqa: PLC0415
+
+        self._aes_ccm = AESCCM
+        self._invalid_tag = InvalidTag
         self._key = key
-        self._ciphers: dict[int, AESCCM] = {}  # by tag length, of which CCM has seven
+        self._ciphers: dict[int, aead.AESCCM] = {}  # by tag length, of which CCM has seven
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same key."""
+        return isinstance(other, CcmKey) and hmac.compare_digest(self._key, other._key)
+
+    def __hash__(self) -> int:
+        """Agree with equality."""
+        return hash(self._key)
 
     @classmethod
     def from_text(cls, text: str) -> "CcmKey":
@@ -45,12 +61,12 @@ class CcmKey:
             return self._cipher(sealed.tag_length).decrypt(
                 sealed.nonce, sealed.ciphertext, sealed.associated_data
             )
-        except InvalidTag as invalid:
+        except self._invalid_tag as invalid:
             raise DecodeError(BAD_MIC) from invalid
 
-    def _cipher(self, tag_length: int) -> AESCCM:
+    def _cipher(self, tag_length: int) -> "aead.AESCCM":
         if tag_length not in self._ciphers:
-            self._ciphers[tag_length] = AESCCM(self._key, tag_length)
+            self._ciphers[tag_length] = self._aes_ccm(self._key, tag_length)
         return self._ciphers[tag_length]
 
 
@@ -58,4 +74,19 @@ def seal_ccm(
     *, key: bytes, nonce: bytes, clear: bytes, tag_length: int, associated_data: bytes = b""
 ) -> bytes:
     """Return ciphertext and tag of a clear text, as a sensor would send them."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESCCM  # noqa: PLC0415
+
     return AESCCM(key, tag_length).encrypt(nonce, clear, associated_data)
+
+
+def validity_of(pem: bytes) -> tuple[float, float]:
+    """Return from when until when the first certificate of a PEM file holds, in Unix seconds.
+
+    Raises ValueError when there is none.
+    """
+    # Imported here, for the agent needs no certificates read.
+    from cryptography import x509  # noqa: PLC0415
+
+    certificate = x509.load_pem_x509_certificate(pem)
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return begin.timestamp(), end.timestamp()

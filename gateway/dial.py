@@ -37,6 +37,40 @@ _CERTIFICATE: Final = {
 }
 
 
+_RENEW: Final = "renew it, or name another as mqtt.tls.cert and mqtt.tls.key"
+_UNLIKED: Final = (
+    "does not accept our certificate",
+    "is mqtt.tls.cert for this broker, valid by now, and is this gateway's clock right?",
+)
+_MISSING: Final = (
+    "wants a certificate from us",
+    "name the one issued for this gateway as mqtt.tls.cert and mqtt.tls.key",
+)
+# Alerts of the peer about us, by OpenSSL's names for them (RFC 8446, 6.2) -> cause and remedy.
+_ALERTS: Final = {
+    "SSLV3_ALERT_BAD_CERTIFICATE": _UNLIKED,
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": ("says our certificate has expired", _RENEW),
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": ("says our certificate has been revoked", _RENEW),
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": _UNLIKED,
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": (
+        "refuses the TLS handshake",
+        "does it want a certificate (mqtt.tls.cert), or a newer TLS?",
+    ),
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": _UNLIKED,
+    "TLSV1_ALERT_ACCESS_DENIED": _UNLIKED,
+    "TLSV1_ALERT_DECRYPT_ERROR": _UNLIKED,
+    "TLSV1_ALERT_PROTOCOL_VERSION": (
+        "speaks no TLS that is safe enough",
+        "it must offer TLS 1.2 or 1.3",
+    ),
+    "TLSV1_ALERT_UNKNOWN_CA": (
+        "does not know the authority of our certificate",
+        "mqtt.tls.cert must come from an authority the broker trusts, with its chain",
+    ),
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": _MISSING,
+}
+
+
 class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Paths of PEM files. Without `ca` the system's authorities are trusted."""
 
@@ -76,7 +110,7 @@ def _discard(opened: Future[socket.socket]) -> None:
 
 
 def _open(host: str, port: int, tls: TlsSettings | None, timeout_s: float) -> socket.socket:
-    context = _context(tls) if tls else None
+    context = client_context(tls) if tls else None
     try:
         sock = socket.create_connection((host, port), timeout=timeout_s / _ADDRESSES)
         return context.wrap_socket(sock, server_hostname=host) if context else sock
@@ -89,8 +123,11 @@ def _open(host: str, port: int, tls: TlsSettings | None, timeout_s: float) -> so
         raise UplinkError(message, "check mqtt.host") from error
 
 
-def _context(tls: TlsSettings) -> ssl.SSLContext:
-    """Read the files anew each time: certificates are renewed under a running gateway."""
+def client_context(tls: TlsSettings) -> ssl.SSLContext:
+    """Read the files anew each time: certificates are renewed under a running gateway.
+
+    Raises UplinkError when one cannot be used, or the certificate and the key are no pair.
+    """
     path = tls.ca
     try:
         context = ssl.create_default_context(cafile=tls.ca)
@@ -109,10 +146,26 @@ def _tls_error(error: ssl.SSLError, where: str) -> UplinkError:
         other = (f"its certificate does not verify: {error.verify_message}", "")
         cause, remedy = _CERTIFICATE.get(error.verify_code, other)
         return UplinkError(f"{where} is not trusted: {cause}", remedy)
+    if error.reason in _ALERTS:
+        return why_lost(error, where)
     return UplinkError(
         f"{where}: the TLS handshake failed: {error.reason or error}",
         "does this port speak TLS? 8883 usually does, 1883 does not",
     )
+
+
+def why_lost(error: Exception | None, where: str) -> UplinkError:
+    """Return why a connection that stood has ended: an error of its socket, None for the end.
+
+    A broker that does not like our certificate says so here, under TLS 1.3 after the handshake.
+    """
+    if isinstance(error, ssl.SSLError) and error.reason in _ALERTS:
+        cause, remedy = _ALERTS[error.reason]
+        return UplinkError(f"{where} {cause}", remedy)
+    what: object = "closed by the broker"
+    if error is not None:
+        what = getattr(error, "strerror", None) or error
+    return UplinkError(f"the connection was lost: {what}")
 
 
 def _network_error(error: OSError, host: str, port: int) -> UplinkError:

@@ -1,48 +1,64 @@
 """The one adapter of aiomqtt and paho: one connection to a broker, every PUBACK with its reason.
 
 It never connects again and never re-sends; every message it is given ends in exactly one Outcome.
-aiomqtt drives paho from the event loop. Three things are done on the paho client beneath it, which
-is why aiomqtt is pinned below 3:
+aiomqtt makes the client, and the paho beneath it speaks CONNECT, PING and DISCONNECT. The rest is
+done here, which is why aiomqtt is pinned below 3:
 
-- PUBLISH, for aiomqtt reports a denied message as delivered and walks all pending calls each time.
+- PUBLISH and PUBACK (`packet_socket`), for aiomqtt reports a denied message as delivered and walks
+  all pending calls each time, and paho takes ten times as long as is needed.
 - The socket, for aiomqtt opens it on the loop's executor, whose threads a process joins before it
   exits: a black-holed broker would hold up every shutdown.
 - CONNACK and the end, for aiomqtt keeps neither the broker's limits nor its reasons, and sits out
   its timeout when a broker closes without a CONNACK.
+- When to ask whether the broker lives: on a slow link the answer waits behind all that was sent.
 """
 
 import asyncio
 import logging
-import socket
-import struct
-from collections import deque
 from collections.abc import Callable
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 import aiomqtt
 import msgspec
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
-from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from gateway.dial import TlsSettings, dial
+from gateway.dial import TlsSettings, dial, why_lost
 from gateway.errors import UplinkError
 from gateway.model import Outcome
-
-if TYPE_CHECKING:
-    from paho.mqtt.client import SocketLike  # exists for type checkers alone
+from gateway.packet_socket import PacketSocket, publish_packet
+from gateway.turns import Turns
 
 Done = Callable[[Outcome], None]
 
 RECEIVE_MAXIMUM: Final = 65_535  # where CONNACK names none (MQTT 5, 3.2.2.3.3); MQTT 3.1.1
 MAX_PACKET_BYTES: Final = 268_435_460  # Remaining Length and the fixed header (MQTT 5, 2.1)
 
+PACKET_TOO_LARGE: Final = 0x95  # MQTT 5, 2.4
+# A broker that is silent for longer than the keepalive, and than all that was sent can take at
+# this rate, is gone (docs/explanation/delivery.md, Slow links).
+SLOWEST_LINK: Final = 500  # bytes per second
+
 _QOS: Final = 1
-_UNSPECIFIED: Final = 0x80
+_MAX_PACKET_ID: Final = 65_535  # MQTT 5, 2.2.1
 _UNSUPPORTED_VERSION: Final = 0x84
-_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # struct linger, socket(7)
+_DISCONNECT: Final = b"\xe0\0"  # normal disconnection, in both versions (MQTT 5, 3.14)
+_SUCCESS: Final = Outcome(0)
+_MUTE: Final = logging.Logger("paho", logging.CRITICAL + 1)  # noqa: LOG001 - all it has to say is told here
+_LOOK_S: Final = 1.0  # how often paho is let look at the keepalive
+
+# Reason codes of PUBACK (MQTT 5, 3.4.2.1).
+_PUBACK: Final = {
+    0x10: "No matching subscribers",
+    0x80: "Unspecified error",
+    0x83: "Implementation specific error",
+    0x87: "Not authorized",
+    0x90: "Topic Name invalid",
+    0x91: "Packet identifier in use",
+    0x97: "Quota exceeded",
+    0x99: "Payload format invalid",
+}
 
 # Reason codes of CONNACK and DISCONNECT (MQTT 5, 2.4) -> remedy.
 _REMEDY: Final = {
@@ -96,26 +112,36 @@ class Connection:
     def __init__(self, settings: MqttSettings, will: Will) -> None:
         self._settings = settings
         self._where = f"{settings.host}:{settings.port}"
+        self._five = settings.version == "5"
         self._loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[UplinkError | None] = self._loop.create_future()
         self._ended: asyncio.Future[UplinkError] = self._loop.create_future()
-        self._outstanding: dict[int, Done] = {}
-        self._held: deque[tuple[str, bytes, bool, Done]] = deque()
+        self._leaving = ""  # why nothing more is taken
+        self._idle = asyncio.Event()  # set when nothing is outstanding, while leaving
+        self._outstanding: dict[int, tuple[Done, int]] = {}  # by packet id; bytes
+        self._outstanding_bytes = 0
+        self._held: Turns[_Message] = Turns()
+        self._packet_id = 0
+        self._patient_until = 0.0  # of the loop's clock: until then silence means nothing
+        self._look: asyncio.TimerHandle | None = None
         self._receive_maximum = RECEIVE_MAXIMUM
         self._max_packet_bytes = MAX_PACKET_BYTES
-        self._last_words = _LastWords()
-        self._client = _client(settings, will, self._last_words.logger)
+        self._socket: PacketSocket | None = None
+        client = _client(settings, will)
         # The documented exception: aiomqtt does not offer the paho client it drives.
-        self._paho: Client = self._client._client  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-        self._paho.on_connect = self._on_connect
-        self._paho.on_publish = self._on_publish
-        self._paho.on_disconnect = self._on_disconnect
+        self._paho: Client = client._client  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        self._paho.on_connect, self._paho.on_disconnect = self._on_connect, self._on_disconnect
+        # The socket is watched by PacketSocket, and takes whatever paho writes.
+        self._paho.on_socket_open = self._paho.on_socket_close = None
         self._paho.on_socket_register_write = self._on_write_wanted
+        self._paho.on_socket_unregister_write = None
+        # aiomqtt would queue it for ever. Nothing is subscribed; brokers may send all the same.
+        self._paho.on_message = None
 
     @property
     def connected(self) -> bool:
-        """Whether CONNACK came and the connection has not ended."""
-        return self._answer.done() and not self._ended.done()
+        """Whether CONNACK came, and the connection neither has ended nor is about to."""
+        return self._answer.done() and not self._ended.done() and not self._leaving
 
     @property
     def receive_maximum(self) -> int:
@@ -124,45 +150,64 @@ class Connection:
 
     @property
     def max_packet_bytes(self) -> int:
-        """The largest packet the broker takes (MQTT 5, 3.2.2.3.6). Not enforced here."""
+        """The largest packet the broker takes (MQTT 5, 3.2.2.3.6)."""
         return self._max_packet_bytes
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False, done: Done) -> None:
+    @property
+    def outstanding_bytes(self) -> int:
+        """What was handed over and not acknowledged: what is sent now comes behind it."""
+        return self._outstanding_bytes + sum(len(message.payload) for message in self._held)
+
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, turn: str = "", done: Done
+    ) -> None:
         """Send with QoS 1; `done` is called once, later, from the event loop.
 
-        What exceeds the Receive Maximum waits for a PUBACK. The callers' windows bound that
-        queue: it serves brokers that allow so few that status and observations meet.
+        What exceeds the Receive Maximum waits for a PUBACK, and kinds of message (`turn`) take
+        turns. The callers' windows bound that queue: it serves brokers that allow so few that
+        status and observations meet. What exceeds the broker's Maximum Packet Size ends with
+        PACKET_TOO_LARGE and is not sent.
         """
+        message = _Message(topic, payload, retain, done)
         if self._ended.done():
             self._finish(done, Outcome(None, str(self._ended.result())))
+        elif self._leaving:
+            self._finish(done, Outcome(None, self._leaving))
         elif len(self._outstanding) >= self._receive_maximum:
-            self._held.append((topic, payload, retain, done))
+            self._held.add(turn, message)
         else:
-            self._send(topic, payload, retain, done)
+            self._send(message)
 
     async def wait_closed(self) -> UplinkError:
         """Return, not raise, why the connection ended."""
         return await asyncio.shield(self._ended)
 
-    async def disconnect(self, *, within_s: float) -> None:
-        """Take leave, so that the broker discards the will; one that does not read is dropped."""
-        self._paho.disconnect()
+    async def disconnect(self, cause: str, *, within_s: float) -> None:
+        """Take nothing more, wait for what is outstanding, take leave: the will stays unsaid.
+
+        A broker that takes longer, or does not read, is dropped, and what is outstanding ends with
+        the cause.
+        """
+        self._leaving = cause
+        self._tell_idle()
         try:
             async with asyncio.timeout(within_s):
-                await self.wait_closed()
+                await self._idle.wait()
+                if self._socket is not None:
+                    self._socket.write(_DISCONNECT)
+                    await self._socket.drained()
         except TimeoutError:
-            self.close("disconnected")
+            self.close(self._leaving)
+        else:
+            self._end(UplinkError(self._leaving))
+            if self._socket is not None:
+                self._socket.close()
 
     def close(self, cause: str) -> None:
         """Drop the connection at once, whatever the broker does."""
         self._end(UplinkError(cause))
-        sock = self._paho.socket()
-        if isinstance(sock, socket.socket):
-            # A reset: else the kernel goes on sending what is no longer ours, over a slow link
-            # for minutes.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        # paho has no abort. This closes the socket first of all, and opens nothing.
-        self._paho.connect_async(self._settings.host, self._settings.port)
+        if self._socket is not None:
+            self._socket.abort()
 
     async def __aenter__(self) -> Self:
         try:
@@ -179,47 +224,98 @@ class Connection:
             raise
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.close("closed")
 
     async def _connect(self) -> None:
         s = self._settings
         sock = await dial(s.host, s.port, tls=s.tls, timeout_s=s.connect_timeout_s)
-        sock.settimeout(0)
+        self._socket = packets = PacketSocket(
+            sock,
+            on_puback=self._on_puback,
+            on_packets=self._paho.loop_read,
+            on_broken=self._on_broken,
+        )
         # paho would open one itself and block. TLS is the socket's business: paho only sends.
-        self._paho._create_socket = lambda: sock  # type: ignore[method-assign] # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        self._paho._create_socket = lambda: packets  # type: ignore[method-assign] # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         self._paho.connect(s.host, s.port, s.keepalive_s)
         refusal = await self._answer
         if refusal is not None:
             raise refusal
 
-    def _send(self, topic: str, payload: bytes, retain: bool, done: Done) -> None:  # noqa: FBT001 - named in publish()
-        info = self._paho.publish(topic, payload, _QOS, retain)
-        if info.rc is MQTTErrorCode.MQTT_ERR_SUCCESS:
-            self._outstanding[info.mid] = done
-        else:  # the socket is gone, and on_disconnect is about to say so
-            self._finish(done, Outcome(None, "the connection was lost"))
+    # ------------------------------------------------------------------------------------ messages
+    def _send(self, message: "_Message") -> None:
+        packet_id = self._next_packet_id()
+        packet = publish_packet(
+            message.topic.encode(),
+            message.payload,
+            packet_id=packet_id,
+            retain=message.retain,
+            five=self._five,
+        )
+        size = len(packet)
+        if size > self._max_packet_bytes:
+            self._finish(message.done, Outcome(PACKET_TOO_LARGE, "Packet too large"))
+            return
+        if self._socket is None:
+            self._finish(message.done, Outcome(None, "not connected"))
+            return
+        self._outstanding[packet_id] = (message.done, size)
+        self._outstanding_bytes += size
+        self._patient_until = self._loop.time() + self._outstanding_bytes / SLOWEST_LINK
+        self._socket.write(packet)
+
+    def _next_packet_id(self) -> int:
+        self._packet_id = self._packet_id % _MAX_PACKET_ID + 1
+        while self._packet_id in self._outstanding:
+            self._packet_id = self._packet_id % _MAX_PACKET_ID + 1
+        return self._packet_id
+
+    def _on_puback(self, packet_id: int, code: int) -> None:
+        waiting = self._outstanding.pop(packet_id, None)
+        if waiting is None:  # acknowledged twice, or never sent
+            return
+        done, size = waiting
+        self._outstanding_bytes -= size
+        while self._held and len(self._outstanding) < self._receive_maximum:
+            self._send(self._held.take())
+        done(_outcome(code) if code else _SUCCESS)
+        self._tell_idle()
 
     def _finish(self, done: Done, outcome: Outcome) -> None:
-        # By way of the loop: never within publish() or close(), never under paho's locks.
+        # By way of the loop: never within publish() or close().
         self._loop.call_soon(done, outcome)
 
-    def _end(self, error: UplinkError) -> None:
+    def _tell_idle(self) -> None:
+        if self._leaving and (self._ended.done() or not self._outstanding):
+            self._idle.set()
+
+    def _end(self, error: UplinkError, code: int | None = None) -> None:
         if self._ended.done():
             return
         self._ended.set_result(error)
         if not self._answer.done():
             self._answer.set_result(error)
-        lost = Outcome(None, str(error))
-        for done in (*self._outstanding.values(), *(held[-1] for held in self._held)):
-            self._finish(done, lost)
+        if self._look is not None:
+            self._look.cancel()
+        for done, _ in self._outstanding.values():
+            self._finish(done, Outcome(None, str(error), code))
+        for message in self._held:  # it never was sent: the broker's reason cannot be about it
+            self._finish(message.done, Outcome(None, str(error)))
+        self._tell_idle()
 
-    # What paho calls, from the loop's readers, writers and timers.
+    # --------------------------------------------------------------------------------- the end
+    def _on_broken(self, error: Exception | None) -> None:
+        reason = why_lost(error, self._where)
+        self._end(UplinkError(str(reason), reason.remedy or self._hint()))
+
+    def _hint(self) -> str:
+        if not self._answer.done():
+            wanted = "a certificate (mqtt.tls.cert)" if self._settings.tls else "TLS (mqtt.tls)"
+            return f"does the broker want {wanted}, or another mqtt.version?"
+        return "if it comes back: is mqtt.client_id used twice?"
+
+    # ------------------------------------------------------------------------- what paho calls
     def _on_connect(
         self, _c: Client, _u: object, _f: ConnectFlags, code: ReasonCode, limits: Properties | None
     ) -> None:
@@ -233,14 +329,17 @@ class Connection:
             self._receive_maximum = getattr(limits, "ReceiveMaximum", RECEIVE_MAXIMUM)
             self._max_packet_bytes = getattr(limits, "MaximumPacketSize", MAX_PACKET_BYTES)
             self._answer.set_result(None)
+            self._look = self._loop.call_later(_LOOK_S, self._look_alive)
 
-    def _on_publish(
-        self, _c: Client, _u: object, mid: int, code: ReasonCode, _p: Properties | None
-    ) -> None:
-        done = self._outstanding.pop(mid)
-        self._finish(done, Outcome(code.value, str(code) if code.value else ""))
-        if self._held:
-            self._send(*self._held.popleft())
+    def _on_write_wanted(self, _c: Client, _u: object, _s: object) -> None:
+        self._paho.loop_write()
+
+    def _look_alive(self) -> None:
+        """Let paho ask for a sign of life, or miss it, unless silence means nothing yet."""
+        if not self._outstanding or self._loop.time() >= self._patient_until:
+            self._paho.loop_misc()
+        if not self._ended.done():
+            self._look = self._loop.call_later(_LOOK_S, self._look_alive)
 
     def _on_disconnect(
         self,
@@ -252,34 +351,25 @@ class Connection:
     ) -> None:
         if flags.is_disconnect_packet_from_server:
             cause = f"the broker disconnected: {code}"
-            self._end(UplinkError(cause, _REMEDY.get(code.value, "")))
-        elif code.value == _UNSPECIFIED:
-            self._end(
-                UplinkError(f"the connection was lost: {self._last_words.text}", self._hint())
-            )
+            self._end(UplinkError(cause, _REMEDY.get(code.value, "")), code.value)
         else:
-            self._end(UplinkError(f"the connection ended: {code}"))
-
-    def _hint(self) -> str:
-        # A broker says these things after the TLS 1.3 handshake, or under MQTT 3.1.1 not at all.
-        if self._settings.tls is not None and not self._answer.done():
-            return "does the broker want a certificate, or another? see mqtt.tls.cert"
-        if not self._answer.done():
-            return "does this port want TLS? see mqtt.tls"
-        return "if it comes back: is mqtt.client_id used twice?"
-
-    def _on_write_wanted(self, _c: Client, _u: object, sock: "SocketLike") -> None:
-        # aiomqtt does this a turn later: the socket may be closed by then, its number another's.
-        self._loop.add_writer(sock.fileno(), self._paho.loop_write)
+            self._end(UplinkError(f"the connection ended: {code}", self._hint()))
 
 
-def _client(settings: MqttSettings, will: Will, logger: logging.Logger) -> aiomqtt.Client:
-    """Return a new client: paho's re-sends what its last connection left, clean session or not.
+class _Message(NamedTuple):
+    topic: str
+    payload: bytes
+    retain: bool
+    done: Done
 
-    Its session ends with the connection: the default of MQTT 5 (3.1.2.11.2), the flag of 3.1.1.
+
+def _client(settings: MqttSettings, will: Will) -> aiomqtt.Client:
+    """Return a new client; its session ends with the connection.
+
+    That is the default of MQTT 5 (3.1.2.11.2) and a flag of 3.1.1.
     """
     five = settings.version == "5"
-    return aiomqtt.Client(
+    client = aiomqtt.Client(
         settings.host,
         settings.port,
         identifier=settings.client_id,
@@ -288,22 +378,15 @@ def _client(settings: MqttSettings, will: Will, logger: logging.Logger) -> aiomq
         protocol=aiomqtt.ProtocolVersion.V5 if five else aiomqtt.ProtocolVersion.V311,
         clean_session=None if five else True,
         will=aiomqtt.Will(will.topic, will.payload, _QOS, retain=True),
-        max_inflight_messages=0,  # paho's own window walks all messages at each PUBACK
-        logger=logger,
+        logger=_MUTE,
     )
+    # Else paho answers a refusal of 3.1.1 by opening a connection of its own, with MQTT 3.1.
+    client._client._reconnect_on_failure = False  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    return client
 
 
-class _LastWords(logging.Handler):
-    """What paho said last: it tells an errno to its log alone, and no one else should hear it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.text = "closed by the broker"
-        self.logger = logging.Logger("paho", logging.ERROR)  # noqa: LOG001 - of this connection only
-        self.logger.addHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.text = record.getMessage().removeprefix("failed to receive on socket: ")
+def _outcome(code: int) -> Outcome:
+    return Outcome(code, _PUBACK.get(code, f"reason code 0x{code:02x}"))
 
 
 def _refused(where: str, code: ReasonCode) -> UplinkError:

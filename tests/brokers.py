@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import signal
 import socket
-import ssl
 import subprocess
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -22,6 +21,8 @@ import msgspec
 import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+
+from gateway.sim.broker import ScriptedBroker
 
 HANG_S = 30.0  # no promise of the code under test: only the end of a test that would never end
 POLL_S = 0.02
@@ -56,11 +57,15 @@ def free_port() -> int:
 
 
 class ServerTls(NamedTuple):
-    """PEM files of a TLS listener; with `client_ca` it wants a certificate from its clients."""
+    """PEM files of a TLS listener.
+
+    With `client_ca` it wants a certificate from its clients, none of the list `revoked`.
+    """
 
     cert: Path
     key: Path
     client_ca: Path | None = None
+    revoked: Path | None = None
 
 
 class Mosquitto:
@@ -180,6 +185,8 @@ def _encryption(tls: ServerTls | None) -> list[str]:
     lines = [f"certfile {tls.cert}", f"keyfile {tls.key}"]
     if tls.client_ca is not None:
         lines += [f"cafile {tls.client_ca}", "require_certificate true"]
+    if tls.revoked is not None:
+        lines.append(f"crlfile {tls.revoked}")
     return lines
 
 
@@ -264,23 +271,21 @@ class Subscriber:
                 self._changed.notify_all()
 
 
-# Called with a packet's type (MQTT 5, 2.1.2), its body, and where to answer.
-Script = Callable[[int, bytes, asyncio.StreamWriter], None]
+class Taken:
+    """The platform behind a scripted broker: what it took is what everybody got."""
 
+    def __init__(self, broker: ScriptedBroker) -> None:
+        self._broker = broker
+        self._messages: list[Message] = []
 
-class ScriptedBroker:
-    """A broker that does what no real one should; `script` is called with each packet it gets."""
-
-    def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
-        self.port = 0
-        self._script = script
-        self._tls = tls
-        self._server: asyncio.Server | None = None
-        self._writers: list[asyncio.StreamWriter] = []
+    @property
+    def messages(self) -> list[Message]:
+        """All messages so far, as to one who subscribed before the first."""
+        for topic, payload, _ in self._broker.delivered[len(self._messages) :]:
+            self._messages.append(Message(topic, payload, retain=False))
+        return self._messages
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
-        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(
@@ -289,35 +294,7 @@ class ScriptedBroker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for writer in self._writers:
-            writer.close()
-        await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.append(writer)
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while not writer.is_closing():
-                kind, body = await _packet(reader)
-                self._script(kind, body, writer)
-
-
-async def _packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    kind = (await reader.readexactly(1))[0] >> 4
-    length = shift = 0
-    while True:  # Variable Byte Integer (MQTT 5, 1.5.5)
-        byte = (await reader.readexactly(1))[0]
-        length |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return kind, await reader.readexactly(length)
-
-
-def packet_id(publish: bytes) -> bytes:
-    """Return the Packet Identifier of a PUBLISH's body (MQTT 5, 3.3.2.2)."""
-    after = 2 + int.from_bytes(publish[:2], "big")
-    return publish[after : after + 2]
+        """Nothing is held."""
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The configuration of an agent that fits a world: its transports, its devices, their keys."""
 
+import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,6 +28,8 @@ def device_name(sensor: SensorOptions, agent: AgentOptions) -> str:
     if sensor.address.startswith("lora:"):
         number = sensor.address.removeprefix("lora:")
         return node_urn(agent.org, f"{agent.gateway}-lora-{number}")
+    if sensor.address_type == "random":
+        return node_urn(agent.org, _id_of(sensor))
     return eui64_urn(sensor.address)
 
 
@@ -64,6 +67,8 @@ def write_agent_config(
 def _device(directory: Path, sensor: SensorOptions) -> str:
     fields = {"address": _text(sensor.address)}
     model = MODELS[sensor.model]
+    if sensor.address_type == "random":
+        fields |= {"address_type": "random", "id": _id_of(sensor)}
     if sensor.name:
         fields["name"] = _text(sensor.name)
     if model.driver:
@@ -73,6 +78,11 @@ def _device(directory: Path, sensor: SensorOptions) -> str:
     if model.encrypted:
         fields["key"] = _text(f"file:{_write_key(directory, sensor)}")
     return "{" + ", ".join(f"{key}: {value}" for key, value in fields.items()) + "}"
+
+
+def _id_of(sensor: SensorOptions) -> str:
+    """Return an id that does not tell the address: random ones are never published."""
+    return f"sensor-{hashlib.blake2s(sensor.address.encode(), digest_size=4).hexdigest()}"
 
 
 def _write_key(directory: Path, sensor: SensorOptions) -> Path:

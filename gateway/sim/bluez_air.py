@@ -36,7 +36,7 @@ class Advertisement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     uuids: tuple[str, ...] = ()
     name: str | None = None
     tx_power_dbm: int | None = None
-    address_type: str = "random"
+    address_type: str = "public"  # as BlueZ has it: or "random"
 
     @classmethod
     def of(cls, address: str, structures: Iterable[Structure], *, rssi_dbm: int = -60) -> Self:

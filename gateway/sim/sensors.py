@@ -79,6 +79,7 @@ class SensorOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str
     address: str
+    address_type: str = "public"  # Bluetooth LE: or "random"
     every_s: float = 60.0
     jitter: float = 0.1
     loss: float = 0.0
@@ -204,9 +205,11 @@ class Sensor:
             number = int(address.removeprefix("lora:"))
             return LoraPacket(address=number, payload=content, rssi_dbm=rssi_dbm, snr_db=snr_db)
         if self.model.medium == "manufacturer":
-            return Advertisement(address=address, rssi_dbm=rssi_dbm, manufacturer=content)
-        services = {uuid_text(number): data for number, data in content.items()}
-        return Advertisement(address=address, rssi_dbm=rssi_dbm, services=services)
+            report = Advertisement(address=address, rssi_dbm=rssi_dbm, manufacturer=content)
+        else:
+            services = {uuid_text(number): data for number, data in content.items()}
+            report = Advertisement(address=address, rssi_dbm=rssi_dbm, services=services)
+        return msgspec.structs.replace(report, address_type=self.options.address_type)
 
     def _around(self, middle: int, limits: tuple[int, int]) -> int:
         low, high = limits
@@ -238,6 +241,7 @@ class Phone:
         self._emitted += 1
         report = Advertisement(
             address=self._address,
+            address_type="random",
             rssi_dbm=self._chance.randint(-95, -55),
             manufacturer={_APPLE: self._chance.randbytes(12)},
         )

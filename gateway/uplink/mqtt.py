@@ -1,19 +1,20 @@
 """The uplink over MQTT: connected whenever the broker lets it be, and honest about it.
 
 It keeps nothing: a bundle is handed to the connection of the moment, and ends with it. What it
-says by itself is status: birth with each connection, heartbeat, will and farewell.
+says by itself is status: birth with each connection, heartbeat, will and farewell. Why there is no
+connection cannot be said that way: it stands in `Health.uplink` and in the log.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 import msgspec
 
 from gateway.clock import Clock
-from gateway.core.backoff import delay_s
 from gateway.errors import UplinkError
+from gateway.health import Health
 from gateway.model import Lane, Outcome
 from gateway.mqtt import (
     MAX_PACKET_BYTES,
@@ -25,34 +26,43 @@ from gateway.mqtt import (
     Will,
 )
 from gateway.uplink import status
-from gateway.uplink.heartbeat import Heartbeat
-from gateway.uplink.status import Identity, Standing, StatusReport, StatusSource
-from gateway.uplink.topics import Topics
+from gateway.uplink.certificates import LOOK_S, Certificates
+from gateway.uplink.patience import Patience
+from gateway.uplink.presence import Presence, Speaker
+from gateway.uplink.record import Record
+from gateway.uplink.status import Standing, StatusReport
 
-log = logging.getLogger(__name__)
+__all__ = ["Chances", "MqttUplink", "Past", "Speaker"]
 
-FIRST_S: Final = 1.0  # back-off, with full jitter
-MOST_S: Final = 60.0
 # A connection that lasted this long was a good one: the next back-off starts anew. Shorter ones do
 # not count, or two gateways with one client id would throw each other out every second.
 STEADY_NS: Final = 60_000_000_000
 FAREWELL_S: Final = 0.5
+RENEWED_S: Final = 2.0
+OBSERVATIONS: Final = "obs"  # their turn where the broker allows few messages at a time
 
 
 class Chances(msgspec.Struct, frozen=True):
-    """Time and chance as the uplink meets them; `chance` is uniform in [0, 1)."""
+    """Time and chance as the uplink meets them; `chance` is uniform in [0, 1).
+
+    `look` is the sleep between two looks at the certificates.
+    """
 
     clock: Clock
     chance: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    look: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
-class Speaker(msgspec.Struct, frozen=True):
-    """Who speaks, of what, and where."""
+class Past(msgspec.Struct, frozen=True):
+    """What earlier runs left.
 
-    identity: Identity
-    report: StatusSource
-    topics: Topics
+    `first_session` exceeds every number this installation has used; `five_at` is the last
+    "host:port" at which MQTT 5 has worked.
+    """
+
+    first_session: int
+    five_at: str = ""
 
 
 def _ignore_up() -> None:
@@ -67,34 +77,54 @@ def _ignore_told(_report: StatusReport) -> None:
     """Nobody has hung in yet."""
 
 
+def _any_session(_session: int) -> bool:
+    """Nobody has hung in yet."""
+    return True
+
+
+def _ignore_five(_where: str) -> None:
+    """Nobody has hung in yet."""
+
+
 class MqttUplink:
     """The Uplink of gateway.model. Its listeners hang themselves in before `run`.
 
     `on_up` is called when observations can be sent, after the birth; `on_down`, with the cause,
-    once for each `on_up`; `on_told` when the broker has a report. `first_session` must exceed
-    every number this installation has used.
+    once for each `on_up`; `on_told` when the broker has a report; `on_five`, before `on_up`, with
+    the broker's "host:port" when MQTT 5 works there and was not known to.
     """
 
     def __init__(
-        self, settings: MqttSettings, speaker: Speaker, *, first_session: int, chances: Chances
+        self,
+        settings: MqttSettings,
+        speaker: Speaker,
+        *,
+        past: Past,
+        chances: Chances,
+        health: Health,
     ) -> None:
         self.on_up: Callable[[], None] = _ignore_up
         self.on_down: Callable[[str], None] = _ignore_down
         self.on_told: Callable[[StatusReport], None] = _ignore_told
+        self.on_five: Callable[[str], None] = _ignore_five
+        self.may_use: Callable[[int], bool] = _any_session
         self._settings = settings
         self._speaker = speaker
-        self._session = first_session - 1
+        self._session = past.first_session - 1
+        self._five_at = past.five_at
         self._chances = chances
-        self._connection: Connection | None = None
-        self._heartbeat: Heartbeat | None = None
-        self._standing = Standing(self._session, "full")
-        self._reported: StatusReport | None = None
+        self._health = health
+        self._record = Record(health)
+        self._patience = Patience(chances.chance, chances.sleep)
+        self._certificates = self._watched(settings)
+        self._connection: Connection | None = None  # that takes messages
+        self._presence: Presence | None = None
         self._receive_maximum = RECEIVE_MAXIMUM
         self._max_packet_bytes = MAX_PACKET_BYTES
-        self._five_worked = False
         self._steady = False  # the connection before was a good one
+        self._renewed = asyncio.Event()  # no birth stands of a connection that was left in order
+        self._renewed.set()
         self._leaving = False
-        self._logged = ""
 
     @property
     def connected(self) -> bool:
@@ -112,141 +142,209 @@ class MqttUplink:
         return self._max_packet_bytes
 
     @property
+    def outstanding_bytes(self) -> int:
+        """What this connection was given, status and all, and is not acknowledged."""
+        return 0 if self._connection is None else self._connection.outstanding_bytes
+
+    @property
     def session(self) -> int:
         """The number of the newest connection, whether it came about or not."""
         return self._session
 
+    # ------------------------------------------------------------------------------------ messages
     def publish(self, lane: Lane, payload: bytes, done: Done) -> None:
         """Send with QoS 1; `done` is called once, from the event loop, never from within."""
+        topic = self._speaker.topics.observations(lane)
+        self._publish(topic, payload, retain=False, turn=OBSERVATIONS, done=done)
+
+    def say(self, topic: str, payload: bytes, *, retain: bool, done: Done) -> None:
+        """Send any other message below the root, as `publish` does.
+
+        Where the broker allows few messages at a time, what begins with the same level below the
+        root (`state`, `meta`, ...) waits for its like and takes turns with the others.
+        """
+        kind = topic.removeprefix(f"{self._speaker.topics.root}/").partition("/")[0]
+        self._publish(topic, payload, retain=retain, turn=kind, done=done)
+
+    def _publish(self, topic: str, payload: bytes, *, retain: bool, turn: str, done: Done) -> None:
         if self._connection is None:
             outcome = Outcome(None, "not connected")
             asyncio.get_running_loop().call_soon(done, outcome)
         else:
-            self._connection.publish(self._speaker.topics.observations(lane), payload, done=done)
+            self._connection.publish(topic, payload, retain=retain, turn=turn, done=done)
 
+    def tell(self) -> None:
+        """Publish status now: something in it has changed. Without a connection the birth will."""
+        if self._presence is not None:
+            self._presence.tell()
+
+    # --------------------------------------------------------------------------------- connections
     def drop(self, cause: str) -> None:
         """Give this connection up at once; `run` makes the next."""
         if self._connection is not None:
             self._connection.close(cause)
 
-    def tell(self) -> None:
-        """Publish status now: something in it has changed. Without a connection the birth will."""
-        if self._heartbeat is not None:
-            self._heartbeat.tell()
+    def reconfigure(self, settings: MqttSettings, speaker: Speaker) -> None:
+        """Take over another configuration: the next connection is made with it, and now.
+
+        The present one takes nothing more from here on. It is left in order as soon as what is
+        outstanding is acknowledged, within FAREWELL_S; the rest ends as with any lost connection.
+        """
+        self._settings, self._speaker = settings, speaker
+        self._certificates = self._watched(settings)
+        self._renew("configuration changed")
+
+    def _renew(self, cause: str) -> None:
+        if self._connection is not None:
+            self._renewed.clear()
+        self._connection = None
+        if self._presence is not None:
+            self._presence.stop()
+        self._patience.cut(cause)
+
+    def _watched(self, settings: MqttSettings) -> Certificates:
+        return Certificates(settings.tls, health=self._health)
 
     async def run(self) -> None:
         """Stay connected until cancelled or until `farewell` has closed the last connection."""
-        attempt = 0
+        async with asyncio.TaskGroup() as group:
+            looking = group.create_task(self._look_at_certificates(), name="uplink.certificates")
+            await self._stay_connected()
+            looking.cancel()
+
+    async def _look_at_certificates(self) -> None:
+        while True:
+            await self._chances.look(LOOK_S)
+            if self._certificates.renewed():
+                self._renew("certificates renewed")
+
+    async def _stay_connected(self) -> None:
         while True:
             self._steady = False
             error = await self._attempt()
             if self._leaving:
                 return
-            self._log_down(error)
-            attempt = 0 if self._steady else attempt
-            wait_s = delay_s(attempt, self._chances.chance(), first_s=FIRST_S, most_s=MOST_S)
-            await self._chances.sleep(wait_s)
-            attempt += 1
+            self._record.down(error, meant=self._patience.is_cut)
+            await self._patience.wait(steady=self._steady)
 
     async def farewell(self) -> None:
-        """Say that this is an orderly stop, and disconnect; at most FAREWELL_S, never an error."""
+        """Say that this is an orderly stop, and disconnect; at most FAREWELL_S, never an error.
+
+        After a connection that was left for another the status still says `online`, and no will
+        ever says otherwise: the other one is waited for, RENEWED_S at most.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RENEWED_S):
+                await self._renewed.wait()
         self._leaving = True
-        connection, heartbeat = self._connection, self._heartbeat
-        if connection is None or heartbeat is None:
+        connection, presence = self._connection, self._presence
+        if connection is None or presence is None:
             return
-        heartbeat.stop()
         try:
             async with asyncio.timeout(FAREWELL_S):
-                await self._say_offline(connection)
-                await connection.disconnect(within_s=FAREWELL_S)
+                await presence.say_offline()
+                await connection.disconnect("stopped", within_s=FAREWELL_S)
         except TimeoutError:
             # Dropped, not disconnected: then the will says that we are gone.
             connection.close("the broker did not take our leave")
 
     async def _attempt(self) -> UplinkError:
         """Connect and serve; return why it did not come about or ended."""
+        settings = self._settings
         try:
-            return await self._serve(self._settings)
+            return await self._serve(settings)
         except VersionRefusedError as error:
-            if self._five_worked:
-                return error
+            if self._five_at == _where(settings):
+                cause = f"{error}, and MQTT 5 has worked there before"
+                remedy = "was the broker downgraded? then set mqtt.version to 3.1.1"
+                return UplinkError(cause, remedy)
         except UplinkError as error:
             return error
         try:
-            return await self._serve(msgspec.structs.replace(self._settings, version="3.1.1"))
+            return await self._serve(msgspec.structs.replace(settings, version="3.1.1"))
         except UplinkError as error:
             return error
 
     async def _serve(self, settings: MqttSettings) -> UplinkError:
+        speaker = self._speaker
+        if not self.may_use(self._session + 1):
+            cause = "the store has not yet reserved a number for another session"
+            raise UplinkError(cause, "does storeState say ok?")
         self._session += 1
-        will = status.will(self._speaker.identity, self._session)
-        async with Connection(settings, Will(self._speaker.topics.status, will)) as connection:
-            self._log_up(settings)
-            five = settings.version == "5"
-            self._five_worked = self._five_worked or five
-            self._standing = Standing(self._session, "full" if five else "reduced")
+        self._patience.begin()
+        self._certificates.use()
+        self._record.attempt(settings, self._session)
+        will = status.will(speaker.identity, self._session)
+        async with Connection(settings, Will(speaker.topics.status, will)) as connection:
+            self._record.up()
             self._receive_maximum = connection.receive_maximum
             self._max_packet_bytes = connection.max_packet_bytes
-            return await self._attend(connection)
+            guarantee = self._learn_version(settings)
+            standing = Standing(self._session, guarantee)
+            presence = Presence(connection, speaker, standing, self.on_told)
+            return await self._attend(connection, presence, _Place(_where(settings), speaker))
 
-    async def _attend(self, connection: Connection) -> UplinkError:
-        heartbeat = Heartbeat(
-            send=self._status_sender(connection), render=self._online, told=self._told
-        )
-        self._connection, self._heartbeat = connection, heartbeat
+    def _learn_version(self, settings: MqttSettings) -> status.Guarantee:
+        if settings.version != "5":
+            return "reduced"
+        if self._five_at != _where(settings):
+            self._five_at = _where(settings)
+            self.on_five(self._five_at)
+        return "full"
+
+    async def _attend(
+        self, connection: Connection, presence: Presence, place: "_Place"
+    ) -> UplinkError:
+        self._connection, self._presence = connection, presence
+        self._renewed.set()
         since_ns = self._chances.clock.boot_ns()
         try:
-            heartbeat.tell()
+            presence.tell()
             self.on_up()
-            error = await self._beat_until_closed(connection, heartbeat)
+            error = await self._beat_until_closed(connection, presence, place)
         finally:
-            self._connection, self._heartbeat = None, None
+            self._connection, self._presence = None, None
         self._steady = self._chances.clock.boot_ns() - since_ns >= STEADY_NS
         self.on_down(str(error))
         return error
 
     async def _beat_until_closed(
-        self, connection: Connection, heartbeat: Heartbeat
+        self, connection: Connection, presence: Presence, place: "_Place"
     ) -> UplinkError:
         chances = self._chances
         async with asyncio.TaskGroup() as group:
-            beating = group.create_task(
-                heartbeat.run(chances.chance, chances.sleep), name="uplink.heartbeat"
+            tasks = (
+                group.create_task(
+                    presence.beat(chances.chance, chances.sleep), name="uplink.heartbeat"
+                ),
+                group.create_task(self._retire(connection, presence, place), name="uplink.retire"),
             )
             error = await connection.wait_closed()
-            beating.cancel()
+            for task in tasks:
+                task.cancel()
         return error
 
-    def _online(self) -> bytes:
-        self._reported = self._speaker.report()
-        return status.online(self._speaker.identity, self._standing, self._reported)
+    async def _retire(self, connection: Connection, presence: Presence, place: "_Place") -> None:
+        """When the next connection is to be another one, leave this one in order."""
+        cause = await self._patience.cut_short()
+        self._connection = None  # it came up while it was cut
+        if place.has_moved(_where(self._settings), self._speaker):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FAREWELL_S):
+                    await presence.say_offline()
+        await connection.disconnect(cause, within_s=FAREWELL_S)
 
-    def _told(self) -> None:
-        if self._reported is not None:
-            self.on_told(self._reported)
 
-    def _status_sender(self, connection: Connection) -> Callable[[bytes, Done], None]:
-        topic = self._speaker.topics.status
+class _Place(msgspec.Struct, frozen=True):
+    """Where a connection's birth stands, retained."""
 
-        def send(payload: bytes, done: Done) -> None:
-            connection.publish(topic, payload, retain=True, done=done)
+    where: str
+    speaker: Speaker
 
-        return send
+    def has_moved(self, where: str, speaker: Speaker) -> bool:
+        """Whether the next birth will not overwrite it."""
+        return (where, speaker.topics.status) != (self.where, self.speaker.topics.status)
 
-    async def _say_offline(self, connection: Connection) -> None:
-        told = asyncio.Event()
-        speaker = self._speaker
-        payload = status.offline(speaker.identity, self._standing, speaker.report())
-        self._status_sender(connection)(payload, lambda _outcome: told.set())
-        await told.wait()
 
-    # One line per change of state, as key=value.
-    def _log_up(self, settings: MqttSettings) -> None:
-        line = "uplink up host=%s port=%d version=%s session=%d"
-        log.info(line, settings.host, settings.port, settings.version, self._session)
-        self._logged = ""
-
-    def _log_down(self, error: UplinkError) -> None:
-        if str(error) != self._logged:
-            self._logged = str(error)
-            log.warning("uplink down cause=%r remedy=%r", str(error), error.remedy)
+def _where(settings: MqttSettings) -> str:
+    return f"{settings.host}:{settings.port}"

@@ -13,7 +13,7 @@ from gateway.clock import ClockReading, ClockState
 from gateway.core import wire
 from gateway.core.wire import Fields, Items
 from gateway.health import Health
-from gateway.model import ObservationClass, PreviousStream, TransportState
+from gateway.model import Level, Loss, ObservationClass, PreviousStream, TransportState
 
 SCHEMA: Final = "ugw.status/1"
 LOSS_RANGES: Final = 32  # told; all of them went out as events
@@ -43,16 +43,6 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     settled_below: int
 
 
-class LossRange(msgspec.Struct, frozen=True, kw_only=True):
-    """Sequence numbers `first` to `last`, both included, that will never come."""
-
-    stream: str
-    first: int
-    last: int
-    reason: str
-    at_ms: int | None = None  # Unix time, where it was known
-
-
 class BacklogStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What waits on the medium."""
 
@@ -60,6 +50,13 @@ class BacklogStatus(msgspec.Struct, frozen=True, kw_only=True):
     observations: int = 0
     bytes_used: int = 0
     oldest_age_s: int | None = None
+
+
+class SetAsideStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What the broker will never take, put where people can look into it."""
+
+    bundles: int = 0
+    bytes_used: int = 0
 
 
 class TransportStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,9 +79,11 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     clock_source: str = "kernel"
     streams: tuple[StreamStatus, ...] = ()
     previous: tuple[PreviousStream, ...] = ()
-    dropped: tuple[LossRange, ...] = ()  # oldest first
+    dropped: tuple[Loss, ...] = ()  # oldest first
+    level: Level = Level.NORMAL
     store_state: StoreState = "ok"
     backlog: BacklogStatus = BacklogStatus()
+    set_aside: SetAsideStatus = SetAsideStatus()
     transports: tuple[TransportStatus, ...] = ()
     counters: Mapping[str, int] = msgspec.field(default_factory=dict[str, int])
 
@@ -158,26 +157,41 @@ def will(identity: Identity, session: int) -> bytes:
     return wire.document(pairs).encode()
 
 
+def previous_stream(stream: PreviousStream) -> Fields:
+    """Return how a stream of an earlier run ended; the event `agent.start` says it too."""
+    return Fields(
+        ("stream", stream.id),
+        ("class", stream.klass),
+        ("end", "clean" if stream.clean else "unclean"),
+        ("nextSeq", stream.next_seq),
+    )
+
+
 def _whole(identity: Identity, standing: Standing, report: StatusReport, *state: Pair) -> bytes:
-    head = _head(identity, standing.session)
+    head = _head(identity, standing.session, *_sent(report))
     body = _body(report, standing.guarantee)
-    return wire.document((*head, *_sent(report), *state, *body)).encode()
+    return wire.document((*head, *state, *body)).encode()
 
 
-def _head(identity: Identity, session: int) -> tuple[Pair, ...]:
+def _head(identity: Identity, session: int, *sent: Pair) -> tuple[Pair, ...]:
     return (
         ("schema", SCHEMA),
         ("org", identity.org),
         ("gateway", identity.gateway),
         ("session", session),
+        *sent,
         ("software", identity.software),
     )
 
 
 def _sent(report: StatusReport) -> tuple[Pair, ...]:
-    if report.clock.state is ClockState.UNSYNCED:
+    if not _believed(report):
         return ()
     return (("sentTime", wire.rfc3339_ms(report.wall_ns // _NS_PER_MS)),)
+
+
+def _believed(report: StatusReport) -> bool:
+    return report.clock.state is not ClockState.UNSYNCED
 
 
 def _body(report: StatusReport, guarantee: Guarantee) -> tuple[Pair, ...]:
@@ -186,11 +200,13 @@ def _body(report: StatusReport, guarantee: Guarantee) -> tuple[Pair, ...]:
         ("uptimeMs", report.boot_ns // _NS_PER_MS),
         ("clock", _clock(report)),
         ("streams", Items(*map(_stream, report.streams))),
-        ("previous", Items(*map(_previous, report.previous))),
-        ("dropped", Items(*map(_loss, report.dropped[-LOSS_RANGES:]))),
+        ("previous", Items(*map(previous_stream, report.previous))),
+        ("dropped", Items(*[_loss(loss, report) for loss in report.dropped[-LOSS_RANGES:]])),
+        ("level", report.level.value),
         ("storeState", report.store_state),
         ("guarantee", guarantee),
         ("backlog", _backlog(report.backlog)),
+        ("setAside", _set_aside(report.set_aside)),
         ("transports", Items(*map(_transport, report.transports))),
         ("counters", Fields(*report.counters.items())),
     )
@@ -201,7 +217,7 @@ def _clock(report: StatusReport) -> Fields:
     pairs: list[Pair] = [("state", reading.state.value), ("source", report.clock_source)]
     if reading.max_error_ms is not None:
         pairs.append(("maxErrorMs", reading.max_error_ms))
-    if reading.state is not ClockState.UNSYNCED:
+    if _believed(report):
         pairs.append(("bootTimeMs", (report.wall_ns - report.boot_ns) // _NS_PER_MS))
     return Fields(*pairs)
 
@@ -215,24 +231,18 @@ def _stream(stream: StreamStatus) -> Fields:
     )
 
 
-def _previous(stream: PreviousStream) -> Fields:
-    return Fields(
-        ("stream", stream.id),
-        ("class", stream.klass),
-        ("end", "clean" if stream.clean else "unclean"),
-        ("nextSeq", stream.next_seq),
-    )
-
-
-def _loss(loss: LossRange) -> Fields:
+def _loss(loss: Loss, report: StatusReport) -> Fields:
     pairs: list[Pair] = [
         ("stream", loss.stream),
         ("from", loss.first),
         ("to", loss.last),
         ("reason", loss.reason),
     ]
-    if loss.at_ms is not None:
-        pairs.append(("at", wire.rfc3339_ms(loss.at_ms)))
+    offset_ns = loss.at.wall_offset_ns
+    if offset_ns is None and loss.at.boot == report.boot and _believed(report):
+        offset_ns = report.wall_ns - report.boot_ns
+    if offset_ns is not None:
+        pairs.append(("at", wire.rfc3339_ms((loss.at.at_ns + offset_ns) // _NS_PER_MS)))
     return Fields(*pairs)
 
 
@@ -245,6 +255,10 @@ def _backlog(backlog: BacklogStatus) -> Fields:
     if backlog.oldest_age_s is not None:
         pairs.append(("oldestAgeS", backlog.oldest_age_s))
     return Fields(*pairs)
+
+
+def _set_aside(aside: SetAsideStatus) -> Fields:
+    return Fields(("bundles", aside.bundles), ("bytes", aside.bytes_used))
 
 
 def _transport(transport: TransportStatus) -> Fields:

@@ -25,3 +25,21 @@ class Topics(msgspec.Struct, frozen=True):
     def status(self) -> str:
         """The topic of birth, heartbeat and will."""
         return f"{self.root}/status"
+
+    @property
+    def event(self) -> str:
+        """The topic of what city IT must hear about."""
+        return f"{self.root}/event"
+
+    @property
+    def meta(self) -> str:
+        """The topic of the gateway's announcement."""
+        return f"{self.root}/meta"
+
+    def device_meta(self, level: str) -> str:
+        """Return the topic of a device's announcement; `level` as identity.topic_level has it."""
+        return f"{self.root}/meta/{level}"
+
+    def state(self, level: str) -> str:
+        """Return the topic of a device's last values."""
+        return f"{self.root}/state/{level}"

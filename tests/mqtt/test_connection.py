@@ -1,39 +1,34 @@
 """What gateway.mqtt promises, against a real mosquitto; scripted where no real one would do it."""
 
 import asyncio
+import gc
 import socket
 import threading
 from collections import Counter
 from collections.abc import Callable
 
+import aiomqtt
 import pytest
 
 from gateway.errors import UplinkError
 from gateway.model import Outcome
 from gateway.mqtt import (
     MAX_PACKET_BYTES,
+    PACKET_TOO_LARGE,
     RECEIVE_MAXIMUM,
     Connection,
     MqttSettings,
     VersionRefusedError,
     Will,
 )
-from tests.brokers import (
-    HANG_S,
-    Message,
-    Mosquitto,
-    ScriptedBroker,
-    Subscriber,
-    free_port,
-    packet_id,
-    strict_run,
-)
+from gateway.packet_socket import publish_packet
+from gateway.sim.broker import Answer, Offer, ScriptedBroker
+from gateway.sim.proxy import Line, Proxy
+from tests.brokers import HANG_S, Message, Mosquitto, Subscriber, free_port, strict_run
 
 WILL = Will("gw/status", b"gone")
 VERSIONS = ("5", "3.1.1")
-CONNECT, PUBLISH = 1, 3
 ACCEPTED = bytes.fromhex("20 03 00 00 00")
-ACCEPTED_WINDOW_OF_1 = bytes.fromhex("20 06 00 00 03 21 0001")  # Receive Maximum 1
 
 Start = Callable[..., Mosquitto]
 
@@ -104,12 +99,9 @@ def test_an_end_is_never_told_from_within_publish() -> None:
     def done(_: Outcome) -> None:
         within.append(publishing)
 
-    def script(kind: int, body: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(ACCEPTED if kind == CONNECT else b"\x40\x02" + packet_id(body))
-
     async def main() -> None:
         nonlocal publishing
-        async with ScriptedBroker(script) as broker:
+        async with ScriptedBroker() as broker:
             async with Connection(settings(broker.port), WILL) as connection:
                 publishing = True
                 connection.publish("a", b"", done=done)
@@ -129,20 +121,12 @@ def test_an_end_is_never_told_from_within_publish() -> None:
 def test_acknowledgements_that_make_no_sense_end_nothing() -> None:
     """Before anything was published, of another message, and twice."""
 
-    def script(kind: int, body: bytes, writer: asyncio.StreamWriter) -> None:
-        if kind == CONNECT:
-            writer.write(ACCEPTED + b"\x40\x02\x00\x01")
-        elif kind == PUBLISH:
-            good = b"\x40\x02" + packet_id(body)
-            writer.write(b"\x40\x02\xab\xcd" + good + good)
-
     async def main() -> None:
-        async with (
-            ScriptedBroker(script) as broker,
-            Connection(settings(broker.port), WILL) as connection,
-        ):
-            for _ in range(3):
-                assert await outcome_of(connection, "a") == Outcome(0)
+        async with ScriptedBroker(Offer(then=b"\x40\x02\x00\x01")) as broker:
+            broker.script.on("#", Answer(strays=(0xABCD,), times=2))
+            async with Connection(settings(broker.port), WILL) as connection:
+                for _ in range(3):
+                    assert await outcome_of(connection, "a") == Outcome(0)
 
     strict_run(main())
 
@@ -170,31 +154,86 @@ def test_without_limits_the_protocols_own_hold(mosquitto: Start) -> None:
 
 
 def test_the_broker_never_holds_more_unacknowledged_than_its_receive_maximum() -> None:
-    holding: list[bytes] = []
-    held: list[int] = []
-
     async def main() -> None:
-        loop = asyncio.get_running_loop()
+        async with ScriptedBroker(Offer(receive_maximum=2)) as broker:
+            # Late enough for any third message to have come before.
+            broker.script.on("#", Answer(after_s=0.02))
+            async with Connection(settings(broker.port), WILL) as connection:
+                outcomes = [outcome_of(connection, "a") for _ in range(7)]
+                assert await asyncio.gather(*outcomes) == [Outcome(0)] * 7
+            assert not broker.violations
 
-        def acknowledge(writer: asyncio.StreamWriter) -> None:
-            writer.write(b"\x40\x02" + holding.pop())
+    strict_run(main())
 
-        def script(kind: int, body: bytes, writer: asyncio.StreamWriter) -> None:
-            if kind == CONNECT:
-                writer.write(ACCEPTED_WINDOW_OF_1)
-            elif kind == PUBLISH:
-                holding.append(packet_id(body))
-                held.append(len(holding))
-                # Late enough for any second message to have come before.
-                loop.call_later(0.02, acknowledge, writer)
 
+def test_what_is_outstanding_counts_until_it_is_acknowledged_whether_sent_or_held() -> None:
+    async def main() -> None:
         async with (
-            ScriptedBroker(script) as broker,
+            ScriptedBroker(Offer(receive_maximum=1)) as broker,
             Connection(settings(broker.port), WILL) as connection,
         ):
-            outcomes = [outcome_of(connection, "a") for _ in range(5)]
-            assert await asyncio.gather(*outcomes) == [Outcome(0)] * 5
-        assert held == [1] * 5
+            broker.script.on("#", Answer(after_s=0.02))
+            outcomes = [
+                asyncio.create_task(outcome_of(connection, "a", b"x" * 1_000)) for _ in range(3)
+            ]
+            await asyncio.sleep(0)
+            assert 3_000 < connection.outstanding_bytes < 3_100
+            await outcomes[0]
+            assert 2_000 < connection.outstanding_bytes < 2_100
+            await asyncio.gather(*outcomes)
+            assert connection.outstanding_bytes == 0
+
+    strict_run(main())
+
+
+def test_where_one_message_at_a_time_is_allowed_the_kinds_take_turns() -> None:
+    """However many of one kind wait: forty announcements do not hold up an observation."""
+
+    async def main() -> None:
+        async with (
+            ScriptedBroker(Offer(receive_maximum=1)) as broker,
+            Connection(settings(broker.port), WILL) as connection,
+        ):
+            ends = [asyncio.get_running_loop().create_future() for _ in range(46)]
+            topics = ["meta"] * 40 + ["obs"] * 3 + ["status"] * 3
+            for topic, end in zip(topics, ends, strict=True):
+                connection.publish(topic, b"", turn=topic, done=end.set_result)
+            assert await asyncio.gather(*ends) == [Outcome(0)] * 46
+            came = [message.topic for message in broker.received]
+            assert came == ["meta", *["meta", "obs", "status"] * 3, *["meta"] * 36]
+            assert not broker.violations
+
+    strict_run(main())
+
+
+def test_a_message_larger_than_the_broker_takes_is_not_sent_and_the_connection_stays() -> None:
+    async def main() -> None:
+        async with (
+            ScriptedBroker(Offer(maximum_packet_size=100)) as broker,
+            Connection(settings(broker.port), WILL) as connection,
+        ):
+            head = len(publish_packet(b"a", b"", packet_id=1, retain=False, five=True))
+            exact = await outcome_of(connection, "a", b"x" * (100 - head))
+            over = await outcome_of(connection, "a", b"x" * (101 - head))
+            assert (exact, over.reason_code) == (Outcome(0), PACKET_TOO_LARGE)
+            assert await outcome_of(connection, "a") == Outcome(0)
+            assert [message.size for message in broker.received] == [100, head + 1]
+            assert not broker.violations
+
+    strict_run(main())
+
+
+def test_what_waits_behind_a_message_that_is_too_large_is_sent() -> None:
+    async def main() -> None:
+        offer = Offer(maximum_packet_size=100, receive_maximum=1)
+        async with (
+            ScriptedBroker(offer) as broker,
+            Connection(settings(broker.port), WILL) as connection,
+        ):
+            payloads = (b"", b"x" * 200, b"")
+            ends = [outcome_of(connection, "a", payload) for payload in payloads]
+            codes = [outcome.reason_code for outcome in await asyncio.gather(*ends)]
+            assert codes == [0, PACKET_TOO_LARGE, 0]
 
     strict_run(main())
 
@@ -295,7 +334,7 @@ def test_the_will_stays_unsaid_after_an_orderly_disconnect(mosquitto: Start) -> 
     async def main() -> None:
         async with Subscriber(broker.port) as platform:
             async with Connection(settings(broker.port), WILL) as connection:
-                await connection.disconnect(within_s=10)
+                await connection.disconnect("enough", within_s=10)
             # Another's message comes after any will.
             async with Connection(settings(broker.port, client_id="other"), WILL) as connection:
                 await outcome_of(connection, "after", b"")
@@ -312,7 +351,7 @@ def test_disconnect_drops_a_broker_that_does_not_read(mosquitto: Start) -> None:
         async with Connection(settings(broker.port), WILL) as connection:
             broker.freeze()
             connection.publish("a", b"x" * 20_000_000, done=lambda _: None)
-            await connection.disconnect(within_s=0.05)
+            await connection.disconnect("disconnected", within_s=0.05)
             assert str(await connection.wait_closed()) == "disconnected"
 
     strict_run(main())
@@ -334,17 +373,65 @@ def test_a_second_client_with_our_id_ends_the_first_connection(mosquitto: Start)
 
 
 def test_the_reason_a_broker_disconnects_for_is_passed_on() -> None:
-    def script(_: int, __: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(ACCEPTED + bytes.fromhex("e0 01 8e"))
-
     async def main() -> None:
         async with (
-            ScriptedBroker(script) as broker,
+            ScriptedBroker(Offer(then=bytes.fromhex("e0 01 8e"))) as broker,
             Connection(settings(broker.port), WILL) as connection,
         ):
             error = await connection.wait_closed()
         assert str(error) == "the broker disconnected: Session taken over"
         assert "client_id" in error.remedy
+
+    strict_run(main())
+
+
+def test_what_was_sent_ends_with_the_reason_of_the_disconnect_and_what_waited_does_not() -> None:
+    async def main() -> None:
+        async with ScriptedBroker(Offer(receive_maximum=2)) as broker:
+            broker.script.on("b", Answer(disconnect=0x95))
+            broker.script.on("a", Answer(times=0))
+            async with Connection(settings(broker.port), WILL) as connection:
+                ends = [outcome_of(connection, topic) for topic in "abc"]
+                outcomes = await asyncio.gather(*ends)
+                late = await outcome_of(connection, "d")
+        cause = "the broker disconnected: Packet too large"
+        assert outcomes == [
+            Outcome(None, cause, 0x95),
+            Outcome(None, cause, 0x95),
+            Outcome(None, cause),
+        ]
+        assert late == Outcome(None, cause)
+
+    strict_run(main())
+
+
+def test_the_reason_is_read_also_where_the_broker_hung_up_in_the_midst_of_a_message() -> None:
+    """It does not read on, so the kernel resets the connection behind its last word."""
+
+    async def main() -> None:
+        async with ScriptedBroker() as broker:
+            broker.script.on("a", Answer(disconnect=0x95))
+            async with Connection(settings(broker.port), WILL) as connection:
+                ends = [outcome_of(connection, "a", b"x" * 5_000_000) for _ in range(4)]
+                outcomes = await asyncio.gather(*ends)
+        assert {outcome.ended_with for outcome in outcomes} == {0x95}
+
+    strict_run(main())
+
+
+@pytest.mark.parametrize("topic", [b"", b"unwanted"])
+def test_what_nobody_subscribed_to_is_forgotten_and_ends_nothing(topic: bytes) -> None:
+    """Some brokers subscribe their clients by themselves; and a topic may be none."""
+    unwanted = publish_packet(topic, b"x", packet_id=7, retain=False, five=True)
+
+    async def main() -> None:
+        async with (
+            ScriptedBroker(Offer(then=unwanted * 200)) as broker,
+            Connection(settings(broker.port), WILL) as connection,
+        ):
+            assert await outcome_of(connection, "ours") == Outcome(0)  # it comes behind them
+            messages = [each for each in gc.get_objects() if isinstance(each, aiomqtt.Message)]
+            assert not [each for each in messages if str(each.topic) == "unwanted"]
 
     strict_run(main())
 
@@ -371,13 +458,21 @@ def test_a_wrong_password_is_said_to_be_wrong_and_not_shown(
 
 @pytest.mark.parametrize("answer", ["20 03 00 84 00", "20 02 00 01"])
 def test_a_broker_without_mqtt_5_is_told_apart(answer: str) -> None:
-    def script(_: int, __: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(bytes.fromhex(answer))
-
     async def main() -> None:
-        async with ScriptedBroker(script) as broker:
+        offer = Offer(versions=(4,), refusal=bytes.fromhex(answer))
+        async with ScriptedBroker(offer) as broker:
             with pytest.raises(VersionRefusedError):
                 await Connection(settings(broker.port), WILL).__aenter__()
+
+    strict_run(main())
+
+
+def test_a_broker_that_refuses_3_1_1_too_is_not_asked_for_a_still_older_version() -> None:
+    async def main() -> None:
+        async with ScriptedBroker(Offer(versions=())) as broker:
+            with pytest.raises(UplinkError, match="the connection ended"):
+                await Connection(settings(broker.port, version="3.1.1"), WILL).__aenter__()
+            assert [connect.version for connect in broker.connects] == [4]
 
     strict_run(main())
 
@@ -386,11 +481,8 @@ def test_a_broker_without_mqtt_5_is_told_apart(answer: str) -> None:
 def test_a_broker_that_hangs_up_without_an_answer_is_no_refusal_of_the_version(
     version: str,
 ) -> None:
-    def script(_: int, __: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.close()
-
     async def main() -> None:
-        async with ScriptedBroker(script) as broker:
+        async with ScriptedBroker(Offer(versions=(), refusal=b"")) as broker:
             with pytest.raises(UplinkError, match="closed by the broker") as caught:
                 await Connection(settings(broker.port, version=version), WILL).__aenter__()
         assert not isinstance(caught.value, VersionRefusedError)
@@ -399,11 +491,8 @@ def test_a_broker_that_hangs_up_without_an_answer_is_no_refusal_of_the_version(
 
 
 def test_a_broker_that_offers_qos_0_only_is_refused_by_us() -> None:
-    def script(_: int, __: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(bytes.fromhex("20 05 00 00 02 2400"))
-
     async def main() -> None:
-        async with ScriptedBroker(script) as broker:
+        async with ScriptedBroker(Offer(maximum_qos=0)) as broker:
             with pytest.raises(UplinkError, match="QoS 0 only"):
                 await Connection(settings(broker.port), WILL).__aenter__()
 
@@ -412,15 +501,20 @@ def test_a_broker_that_offers_qos_0_only_is_refused_by_us() -> None:
 
 @pytest.mark.parametrize(
     "garbage",
-    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x20\x03\x00", b"\x20\x02\x00\x00", b"\x00" * 99],
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\x20\x03\x00",
+        b"\x20\x02\x00\x00",
+        b"\x20\x06\x00\x00\x03\x21\x00",
+        b"\x40\x01\x00",
+        b"\x30\xff\xff\xff\xff\xff",
+        b"\x30\xff\xff\xff\x7f",
+        b"\x00" * 99,
+    ],
 )
 def test_garbage_instead_of_mqtt_is_an_error_and_no_crash(garbage: bytes) -> None:
-    def script(_: int, __: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(garbage)
-        writer.close()
-
     async def main() -> None:
-        async with ScriptedBroker(script) as broker:
+        async with ScriptedBroker(Offer(versions=(), refusal=garbage)) as broker:
             with pytest.raises(UplinkError):
                 await Connection(settings(broker.port), WILL).__aenter__()
 
@@ -441,6 +535,55 @@ def test_a_host_that_does_not_exist_is_named() -> None:
             await Connection(settings(1883, host="nowhere.invalid"), WILL).__aenter__()
         with pytest.raises(UplinkError, match="not a host name"):
             await Connection(settings(1883, host="a" * 64 + ".example"), WILL).__aenter__()
+
+    strict_run(main())
+
+
+# --------------------------------------------------------------------------------- signs of life
+def test_on_a_slow_link_silence_is_given_the_time_that_all_that_was_sent_takes() -> None:
+    """A sign of life would wait behind it, for longer than the keepalive."""
+
+    async def main() -> None:
+        async with (
+            ScriptedBroker() as broker,
+            Proxy(broker.port, Line(up_bytes_per_s=1000)) as link,
+            Connection(settings(link.port, keepalive_s=1), WILL) as connection,
+        ):
+            assert await outcome_of(connection, "a", b"x" * 5000) == Outcome(0)
+            assert connection.connected
+
+    strict_run(main())
+
+
+@pytest.mark.parametrize("outstanding", [0, 1])
+def test_a_broker_that_gives_no_sign_of_life_is_given_up(outstanding: int) -> None:
+    async def main() -> None:
+        async with (
+            ScriptedBroker() as broker,
+            Connection(settings(broker.port, keepalive_s=1), WILL) as connection,
+        ):
+            broker.freeze()
+            ends = [asyncio.create_task(outcome_of(connection, "a")) for _ in range(outstanding)]
+            error = await connection.wait_closed()
+            assert str(error) == "the connection ended: Keep alive timeout"
+            for end in ends:
+                assert await end == Outcome(None, str(error))
+
+    strict_run(main())
+
+
+def test_a_quiet_connection_is_kept_alive_as_often_as_the_broker_wants() -> None:
+    async def main() -> None:
+        async with (
+            ScriptedBroker(Offer(server_keep_alive_s=1)) as broker,
+            Proxy(broker.port) as link,
+            Connection(settings(link.port), WILL) as connection,
+        ):
+            after_connack = link.passed_down
+            pingresps = 2 * 2  # bytes
+            while link.passed_down < after_connack + pingresps:  # noqa: ASYNC110 - ended by strict_run
+                await asyncio.sleep(0.01)
+            assert connection.connected
 
     strict_run(main())
 

@@ -1,51 +1,30 @@
 """TLS against a real mosquitto: no way around verification, and every failure named."""
 
-import datetime as dt
+import socket
+import ssl
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 from cryptography.hazmat.primitives import serialization
 
 from gateway.dial import TlsSettings
 from gateway.errors import UplinkError
 from gateway.mqtt import Connection, MqttSettings, Will
-from tests.brokers import Mosquitto, ServerTls, strict_run
+from tests.authorities import Authority, expired, not_yet_valid
+from tests.brokers import Mosquitto, strict_run
 
 WILL = Will("gw/status", b"gone")
-DAY = dt.timedelta(days=1)
-NOW = dt.datetime.now(dt.UTC)
 
 Start = Callable[..., Mosquitto]
 
 
-class Authority:
-    """An authority, its certificates as files, and brokers and clients that use them."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._ca = trustme.CA()
-        self.pem = directory / f"ca{id(self)}.pem"
-        self._ca.cert_pem.write_to_path(self.pem)
-
-    def issue(self, name: str, **validity: Any) -> tuple[Path, Path]:  # noqa: ANN401 - trustme's own
-        """Return paths of certificate and key."""
-        leaf = self._ca.issue_cert(name, **validity)
-        cert, key = self._directory / f"{name}.pem", self._directory / f"{name}.key"
-        cert.write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
-        leaf.private_key_pem.write_to_path(key)
-        return cert, key
-
-    def server(self, name: str = "127.0.0.1", **validity: Any) -> ServerTls:  # noqa: ANN401 - trustme's own
-        """Return a listener's files."""
-        return ServerTls(*self.issue(name, **validity))
-
-
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
+    return Authority(tmp_path / "tls")
 
 
 def connect(port: int, tls: TlsSettings) -> None:
@@ -54,7 +33,7 @@ def connect(port: int, tls: TlsSettings) -> None:
 
     async def main() -> None:
         async with Connection(settings, WILL) as connection:
-            await connection.disconnect(within_s=10)
+            await connection.disconnect("enough", within_s=10)
 
     strict_run(main())
 
@@ -71,8 +50,8 @@ def test_a_broker_of_the_named_authority_is_trusted(
     [
         ("elsewhere.example", {}, "another host"),
         ("127.0.0.2", {}, "another host"),
-        ("127.0.0.1", {"not_before": NOW - 2 * DAY, "not_after": NOW - DAY}, "has expired"),
-        ("127.0.0.1", {"not_before": NOW + DAY, "not_after": NOW + 2 * DAY}, "not valid yet"),
+        ("127.0.0.1", expired(), "has expired"),
+        ("127.0.0.1", not_yet_valid(), "not valid yet"),
     ],
 )
 def test_a_certificate_that_does_not_hold_is_refused_with_its_fault(
@@ -89,7 +68,7 @@ def test_a_broker_of_an_unknown_authority_is_refused(
     mosquitto: Start, authority: Authority, tmp_path: Path, named: str
 ) -> None:
     broker = mosquitto(tls=authority.server())
-    ca = str(Authority(tmp_path).pem) if named == "another" else None
+    ca = str(Authority(tmp_path / "other").pem) if named == "another" else None
     with pytest.raises(UplinkError, match="unknown authority"):
         connect(broker.port, TlsSettings(ca=ca))
 
@@ -102,12 +81,64 @@ def test_a_broker_that_wants_a_certificate_gets_ours(
     connect(broker.port, TlsSettings(ca=str(authority.pem), cert=str(cert), key=str(key)))
 
 
-def test_a_missing_client_certificate_is_named_as_the_cause(
-    mosquitto: Start, authority: Authority
+# What is wrong with our certificate -> what is said of it.
+FAULTS = {
+    "missing": "wants a certificate from us",
+    "unknown": "does not know the authority of our certificate",
+    "expired": "says our certificate has expired",
+    "early": "does not accept our certificate",
+    "revoked": "says our certificate has been revoked",
+}
+
+
+def faulty(fault: str, authority: Authority, directory: Path) -> TlsSettings:
+    """Return the settings of a gateway with that fault."""
+    match fault:
+        case "missing":
+            return TlsSettings(ca=str(authority.pem))
+        case "unknown":
+            cert, key = Authority(directory / "other").issue("gw")
+            return TlsSettings(ca=str(authority.pem), cert=str(cert), key=str(key))
+        case "expired":
+            return authority.client(**expired())
+        case "early":
+            return authority.client(**not_yet_valid())
+        case _:
+            return authority.client()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_the_broker_has_against_our_certificate_is_named(
+    mosquitto: Start, authority: Authority, tmp_path: Path, fault: str
 ) -> None:
-    broker = mosquitto(tls=authority.server()._replace(client_ca=authority.pem))
-    with pytest.raises(UplinkError, match="the connection was lost") as caught:
-        connect(broker.port, TlsSettings(ca=str(authority.pem)))
+    """Under TLS 1.3 it says so after the handshake, while CONNECT is on its way."""
+    tls = faulty(fault, authority, tmp_path)
+    revoked = [Path(tls.cert)] if fault == "revoked" and tls.cert else []
+    listener = authority.server()._replace(
+        client_ca=authority.pem, revoked=authority.revoke(*revoked)
+    )
+    broker = mosquitto(tls=listener)
+    with pytest.raises(UplinkError, match=FAULTS[fault]) as caught:
+        connect(broker.port, tls)
+    assert "mqtt.tls.cert" in caught.value.remedy
+
+
+@pytest.mark.parametrize("fault", ["missing", "unknown", "expired", "early"])
+def test_under_tls_1_2_it_is_named_too(authority: Authority, tmp_path: Path, fault: str) -> None:
+    context = authority.context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    tls = faulty(fault, authority, tmp_path)
+    said = "refuses the TLS handshake" if fault == "missing" else FAULTS[fault]
+
+    def shake_hands(server: socket.socket) -> None:
+        peer, _ = server.accept()
+        with peer, suppress(ssl.SSLError):
+            context.wrap_socket(peer, server_side=True)
+
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as pool:
+        pool.submit(shake_hands, server)
+        with pytest.raises(UplinkError, match=said) as caught:
+            connect(server.getsockname()[1], tls)
     assert "mqtt.tls.cert" in caught.value.remedy
 
 

@@ -14,6 +14,7 @@ import serial
 from gateway import config
 from gateway.errors import SimulatorError
 from gateway.sim.agent_config import AgentOptions
+from gateway.sim.bluez_air import Advertisement
 from gateway.sim.sensors import SensorOptions
 from gateway.sim.world import World
 from tests.sim.worlds import ADDRESS, Heard, InWorld, active, bthome, until
@@ -235,3 +236,23 @@ def test_the_ledger_expects_the_names_that_the_configuration_gives(
         assert [lost.device for lost in world.ledger.missing()] == [named]
 
     in_world(body, modems=("usb-lora",))
+
+
+@pytest.mark.parametrize("kind", ["public", "random"])
+def test_what_is_on_the_air_and_what_is_written_for_the_agent_agree(
+    tmp_path: Path, kind: str
+) -> None:
+    async def scene() -> None:
+        async with World() as world:
+            options = SensorOptions(model="bthome-v2", address=ADDRESS, address_type=kind)
+            sensor = world.add_sensor(options)
+            path = world.agent_config(tmp_path, AgentOptions())
+            settings = config.load(path)
+            (device,) = settings.devices
+            (copy,) = sensor.emit().copies
+            assert isinstance(copy, Advertisement)
+            assert device.address_type == copy.address_type == kind
+            urn = settings.urn(device)
+            assert (ADDRESS.replace(":", "")[-6:].lower() in urn) == (kind == "public")
+
+    asyncio.run(scene())

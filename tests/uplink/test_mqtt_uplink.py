@@ -1,116 +1,18 @@
 """The uplink against a real mosquitto: a gateway comes, stays and goes, as the city sees it."""
 
 import asyncio
-import contextlib
+import json
 import logging
-from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from gateway.model import Lane, Outcome
-from gateway.mqtt import MqttSettings
-from gateway.uplink.mqtt import Chances, MqttUplink, Speaker
-from gateway.uplink.status import Identity, StatusReport
-from gateway.uplink.topics import Topics
-from tests.brokers import Message, Mosquitto, ScriptedBroker, Subscriber, free_port, strict_run
-from tests.fakes import FakeClock
-
-STATUS = "ugw/v1/kiel/gw-1/status"
-FIRST_SESSION = 7
+from gateway.sim.broker import Answer, Offer, ScriptedBroker
+from tests.brokers import Message, Mosquitto, Subscriber, free_port, strict_run
+from tests.uplinks import STATUS, Site, spoke
 
 Start = Callable[..., Mosquitto]
-
-
-class Site:
-    """An uplink with a hand on its time, and what it told its listeners."""
-
-    def __init__(self, port: int, **settings: Any) -> None:  # noqa: ANN401 - MqttSettings' own
-        self.clock = FakeClock()
-        self.told: list[str] = []
-        self.reports: list[StatusReport] = []
-        self._told_more = asyncio.Event()
-        self.waits: list[float] = []
-        self._waiting: list[asyncio.Event] = []
-        self._news = asyncio.Condition()
-        speaker = Speaker(
-            Identity(org="kiel", gateway="gw-1", software="ugw 0.1.0"),
-            self.report,
-            Topics.of("kiel", "gw-1"),
-        )
-        self.uplink = MqttUplink(
-            MqttSettings(host="127.0.0.1", port=port, client_id="gw-1", **settings),
-            speaker,
-            first_session=FIRST_SESSION,
-            chances=Chances(self.clock, lambda: 0.5, self.sleep),
-        )
-        self.uplink.on_up = lambda: self.told.append("up")
-        self.uplink.on_down = lambda cause: self.told.append(f"down: {cause}")
-        self.uplink.on_told = self._keep
-
-    def report(self) -> StatusReport:
-        """Report nothing but the time."""
-        return StatusReport(
-            boot=self.clock.boot_id,
-            boot_ns=self.clock.boot_ns(),
-            wall_ns=self.clock.wall_ns(),
-            clock=self.clock.reading(),
-        )
-
-    def _keep(self, report: StatusReport) -> None:
-        self.reports.append(report)
-        self._told_more.set()
-
-    async def has_told(self, reports: int) -> None:
-        """Return when the broker has acknowledged so many reports."""
-        while len(self.reports) < reports:
-            self._told_more.clear()
-            await self._told_more.wait()
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait until the test lets time pass."""
-        event = asyncio.Event()
-        self._waiting.append(event)
-        async with self._news:
-            self.waits.append(seconds)
-            self._news.notify_all()
-        await event.wait()
-
-    async def waits_for(self, *seconds: float) -> None:
-        """Return when the uplink waits for just these, the last of them now."""
-        async with self._news:
-            await self._news.wait_for(lambda: self.waits[-len(seconds) :] == list(seconds))
-
-    def let_time_pass(self) -> None:
-        """End every wait."""
-        for event in self._waiting:
-            event.set()
-        self._waiting.clear()
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncGenerator[asyncio.Task[None], None]:
-        """Run the uplink meanwhile."""
-        task = asyncio.create_task(self.uplink.run())
-        yield task
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-    async def publish(self, lane: Lane, payload: bytes) -> Outcome:
-        """Publish and return the end of it."""
-        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self.uplink.publish(lane, payload, outcome.set_result)
-        return await outcome
-
-
-def spoke(*states: tuple[int, str]) -> Callable[[list[Message]], bool]:
-    """Whether status said just this: session and state, in this order."""
-
-    def judge(messages: list[Message]) -> bool:
-        said = [message.json() for message in messages if message.topic == STATUS]
-        return [(one["session"], one["state"]) for one in said] == list(states)
-
-    return judge
 
 
 # -------------------------------------------------------------------------------------------- life
@@ -210,6 +112,24 @@ def test_one_place_of_the_receive_maximum_is_kept_for_status(mosquitto: Start) -
         async with site.running():
             await site.waits_for(60.0)
             assert (site.uplink.receive_maximum, site.uplink.max_packet_bytes) == (4, 20_000)
+
+    strict_run(main())
+
+
+def test_status_counts_among_what_is_outstanding() -> None:
+    async def main() -> None:
+        async with ScriptedBroker() as broker:
+            broker.script.on(STATUS, Answer(times=0))
+            site = Site(broker.port)
+            assert site.uplink.outstanding_bytes == 0
+            async with site.running():
+                await site.waits_for(60.0)
+                assert await site.publish(Lane.LIVE, b"1") == Outcome(0)
+                (birth,) = (message for message in broker.received if message.topic == STATUS)
+                assert site.uplink.outstanding_bytes == birth.size
+                site.uplink.drop("enough")
+                await site.waits_for(0.5)
+                assert site.uplink.outstanding_bytes == 0
 
     strict_run(main())
 
@@ -379,16 +299,174 @@ def test_what_happened_is_logged_in_one_line_each(
     assert "s3cret" not in caplog.text
 
 
-# ------------------------------------------------------------------------------------- the version
-def test_an_explicit_refusal_of_version_5_leads_to_3_1_1() -> None:
-    def script(kind: int, body: bytes, writer: asyncio.StreamWriter) -> None:
-        if kind == 1:
-            five = body[6] == 5
-            writer.write(bytes.fromhex("20 02 00 01" if five else "20 02 00 00"))
+# --------------------------------------------------------------------------- another configuration
+def test_a_new_configuration_is_taken_up_at_once_and_what_was_sent_is_acknowledged_first() -> None:
+    async def main() -> None:
+        async with ScriptedBroker() as old, ScriptedBroker() as new:
+            old.script.on("+/+/+/+/obs/live", Answer(after_s=0.05))
+            site = Site(old.port)
+            async with site.running():
+                await site.waits_for(60.0)
+                outstanding = asyncio.create_task(site.publish(Lane.LIVE, b"1"))
+                await asyncio.sleep(0)
+                site.uplink.reconfigure(site.settings(new.port), site.speaker("gw-2"))
+                assert not site.uplink.connected
+                refused = await site.publish(Lane.LIVE, b"2")
+                assert refused == Outcome(None, "not connected")
+                assert await outstanding == Outcome(0)
+                await site.waits_for(60.0, 60.0)
+            assert site.waits == [60.0, 60.0], "there was no back-off"
+            assert site.told == ["up", "down: configuration changed", "up"]
+            assert [json.loads(one.payload)["state"] for one in old.delivered if one.retain] == [
+                "online",
+                "offline",
+            ]
+            assert {one.topic for one in new.received} == {"ugw/v1/kiel/gw-2/status"}
+            assert not old.violations
+
+    strict_run(main())
+
+
+def test_a_new_configuration_for_the_same_place_shows_no_gap_in_the_status(
+    mosquitto: Start,
+) -> None:
+    broker = mosquitto()
 
     async def main() -> None:
-        async with ScriptedBroker(script) as broker:
+        site = Site(broker.port)
+        async with Subscriber(broker.port) as platform, site.running():
+            await platform.until(spoke((7, "online")))
+            site.uplink.reconfigure(site.settings(broker.port, keepalive_s=20), site.speaker())
+            await platform.until(spoke((7, "online"), (8, "online")))
+
+    strict_run(main())
+
+
+def test_a_stop_between_two_connections_is_said_by_the_second(mosquitto: Start) -> None:
+    broker = mosquitto()
+
+    async def main() -> None:
+        site = Site(broker.port)
+        async with Subscriber(broker.port) as platform, site.running():
+            await platform.until(spoke((7, "online")))
+            site.uplink.reconfigure(site.settings(broker.port, keepalive_s=20), site.speaker())
+            await site.uplink.farewell()
+            await platform.until(spoke((7, "online"), (8, "online"), (8, "offline")))
+        assert json.loads(platform.messages[-1].payload)["clean"] is True
+
+    strict_run(main())
+
+
+def test_a_broker_that_does_not_acknowledge_does_not_hold_up_a_new_configuration() -> None:
+    async def main() -> None:
+        async with ScriptedBroker() as broker:
+            broker.script.on("+/+/+/+/obs/live", Answer(times=0))
             site = Site(broker.port)
+            async with site.running():
+                await site.waits_for(60.0)
+                outstanding = asyncio.create_task(site.publish(Lane.LIVE, b"1"))
+                await asyncio.sleep(0)
+                site.uplink.reconfigure(site.settings(broker.port), site.speaker())
+                assert await outstanding == Outcome(None, "configuration changed")
+                await site.waits_for(60.0, 60.0)
+
+    strict_run(main())
+
+
+def test_a_new_configuration_ends_the_wait_for_the_broker_of_the_old_one() -> None:
+    async def main() -> None:
+        async with ScriptedBroker() as broker:
+            site = Site(free_port())
+            async with site.running():
+                for wait in (0.5, 1.0, 2.0):
+                    await site.waits_for(wait)
+                    site.let_time_pass()
+                await site.waits_for(4.0)
+                site.uplink.reconfigure(site.settings(broker.port), site.speaker())
+                await site.waits_for(4.0, 60.0)
+                assert site.told == ["up"]
+
+    strict_run(main())
+
+
+# --------------------------------------------------------------------------------------- how it is
+def test_how_the_uplink_stands_can_be_read_where_status_cannot_tell() -> None:
+    async def main() -> None:
+        async with ScriptedBroker() as broker:
+            site = Site(broker.port)
+            stands = site.health.uplink
+            assert stands.cause == "starting"
+            async with site.running():
+                await site.waits_for(60.0)
+                assert (stands.host, stands.port, stands.version) == (
+                    "127.0.0.1",
+                    broker.port,
+                    "5",
+                )
+                assert (stands.connected, stands.cause, stands.session) == (True, "", 7)
+                site.clock.pass_s(5)
+                broker.disconnect(0x8E)
+                await site.waits_for(0.5)
+                assert not stands.connected
+                assert stands.since_ns == site.clock.boot_ns()
+                assert stands.cause == "the broker disconnected: Session taken over"
+                assert "client_id" in stands.remedy
+                await broker.stop()
+                site.clock.pass_s(5)
+                site.let_time_pass()
+                await site.waits_for(1.0)
+                assert "refuses connections" in stands.cause
+                assert stands.since_ns == site.clock.boot_ns() - 5_000_000_000
+
+    strict_run(main())
+
+
+# ------------------------------------------------------------------------------------- the version
+def test_an_explicit_refusal_of_version_5_leads_to_3_1_1() -> None:
+    async def main() -> None:
+        async with ScriptedBroker(Offer(versions=(4,))) as broker:
+            site = Site(broker.port)
+            async with site.running():
+                await site.waits_for(60.0)
+                assert site.told == ["up"]
+                assert site.health.uplink.version == "3.1.1"
+            assert b'"guarantee":"reduced"' in broker.received[0].payload
+
+    strict_run(main())
+
+
+@pytest.mark.parametrize("when", ["in this run", "in another"])
+def test_where_version_5_has_worked_there_is_no_way_back(when: str) -> None:
+    async def main() -> None:
+        async with ScriptedBroker() as broker:
+            site = Site(broker.port)
+            learned: list[str] = []
+            site.uplink.on_five = learned.append
+            async with site.running():
+                await site.waits_for(60.0)
+                assert learned == [f"127.0.0.1:{broker.port}"]
+                broker.offer = Offer(versions=(4,))
+                if when == "in this run":
+                    site.uplink.drop("once more")
+                    await site.waits_for(0.5)
+                    site.let_time_pass()
+                    await site.waits_for(1.0)
+            if when == "in another":
+                site = Site(broker.port, five_at=learned[0])
+                async with site.running():
+                    await site.waits_for(0.5)
+            assert [connect.version for connect in broker.connects] == [5, 5]
+            assert "has worked there before" in site.health.uplink.cause
+            assert "set mqtt.version to 3.1.1" in site.health.uplink.remedy
+        assert len(learned) == 1
+
+    strict_run(main())
+
+
+def test_that_version_5_has_worked_at_another_broker_says_nothing_of_this_one() -> None:
+    async def main() -> None:
+        async with ScriptedBroker(Offer(versions=(4,))) as broker:
+            site = Site(broker.port, five_at="elsewhere.example:1883")
             async with site.running():
                 await site.waits_for(60.0)
                 assert site.told == ["up"]
@@ -396,40 +474,12 @@ def test_an_explicit_refusal_of_version_5_leads_to_3_1_1() -> None:
     strict_run(main())
 
 
-def test_where_version_5_has_worked_there_is_no_way_back() -> None:
-    answers = ["20 03 00 00 00", "20 02 00 01", "20 02 00 00"]
-    versions: list[int] = []
-
-    def script(kind: int, body: bytes, writer: asyncio.StreamWriter) -> None:
-        if kind == 1:
-            versions.append(body[6])
-            writer.write(bytes.fromhex(answers.pop(0)))
-
-    async def main() -> None:
-        async with ScriptedBroker(script) as broker:
-            site = Site(broker.port)
-            async with site.running():
-                await site.waits_for(60.0)
-                site.uplink.drop("once more")
-                await site.waits_for(0.5)
-                site.let_time_pass()
-                await site.waits_for(1.0)
-        assert versions == [5, 5]
-
-    strict_run(main())
-
-
 def test_silence_is_no_refusal_of_the_version() -> None:
-    versions: list[int] = []
-
-    def script(_: int, body: bytes, __: asyncio.StreamWriter) -> None:
-        versions.append(body[6])
-
     async def main() -> None:
-        async with ScriptedBroker(script) as broker:
+        async with ScriptedBroker(Offer(silent=True)) as broker:
             site = Site(broker.port, connect_timeout_s=0.1)
             async with site.running():
                 await site.waits_for(0.5)
-        assert versions == [5]
+            assert [connect.version for connect in broker.connects] == [5]
 
     strict_run(main())

@@ -3,15 +3,16 @@
 from typing import Any
 
 import msgspec
+import pytest
 
 from gateway.clock import ClockReading, ClockState
 from gateway.health import Health
-from gateway.model import PreviousStream, TransportState
+from gateway.model import Level, Loss, Moment, PreviousStream, TransportState
 from gateway.uplink import status
 from gateway.uplink.status import (
     BacklogStatus,
     Identity,
-    LossRange,
+    SetAsideStatus,
     Standing,
     StatusReport,
     StreamStatus,
@@ -45,9 +46,11 @@ def test_a_full_report_stands_in_the_schemas_words_and_order() -> None:
     document = rendered(
         streams=(StreamStatus(id="s1", klass="routine", next_seq=9, settled_below=7),),
         previous=(PreviousStream("s0", "event", clean=False, next_seq=4),),
-        dropped=(LossRange(stream="s0", first=1, last=3, reason="full", at_ms=0),),
+        dropped=(Loss("s0", 1, 3, "full", Moment("an earlier boot", 0, 0)),),
+        level=Level.ELEVATED,
         store_state="memory-only",
         backlog=BacklogStatus(bundles=1, observations=2, bytes_used=3, oldest_age_s=4),
+        set_aside=SetAsideStatus(bundles=5, bytes_used=6),
         transports=(
             TransportStatus(name="ble:hci0", kind="ble", state=TransportState.UP, since_s=5),
             TransportStatus(
@@ -61,8 +64,8 @@ def test_a_full_report_stands_in_the_schemas_words_and_order() -> None:
         "org": "kiel",
         "gateway": "gw-kiel-0042",
         "session": 12,
-        "software": "ugw 0.1.0",
         "sentTime": "2026-11-22T00:16:40.000Z",
+        "software": "ugw 0.1.0",
         "state": "online",
         "boot": "b0075eed",
         "uptimeMs": 1_000_000,
@@ -83,9 +86,11 @@ def test_a_full_report_stands_in_the_schemas_words_and_order() -> None:
                 "at": "1970-01-01T00:00:00.000Z",
             }
         ],
+        "level": "elevated",
         "storeState": "memory-only",
         "guarantee": "full",
         "backlog": {"bundles": 1, "observations": 2, "bytes": 3, "oldestAgeS": 4},
+        "setAside": {"bundles": 5, "bytes": 6},
         "transports": [
             {"name": "ble:hci0", "kind": "ble", "state": "up", "sinceS": 5},
             {"name": "lora", "kind": "serial", "state": "down", "sinceS": 6, "cause": "unplugged"},
@@ -103,9 +108,27 @@ def test_a_clock_that_nobody_synchronises_dates_nothing() -> None:
 
 
 def test_only_the_newest_32_loss_ranges_are_told() -> None:
-    ranges = tuple(LossRange(stream="s", first=n, last=n, reason="full") for n in range(40))
+    ranges = tuple(Loss("s", n, n, "full", Moment("b", 0)) for n in range(40))
     told = rendered(dropped=ranges)["dropped"]
     assert [loss["from"] for loss in told] == list(range(8, 40))
+
+
+@pytest.mark.parametrize(
+    ("moment", "state", "told"),
+    [
+        (Moment("another", 500 * NS, EPOCH_NS), ClockState.UNSYNCED, "2026-11-22T00:08:20.000Z"),
+        (Moment("b0075eed", 500 * NS), ClockState.SYNCED, "2026-11-22T00:08:20.000Z"),
+        (Moment("b0075eed", 500 * NS), ClockState.UNSYNCED, None),
+        (Moment("another", 500 * NS), ClockState.SYNCED, None),
+    ],
+    ids=["known then", "known since", "not known", "another boot's"],
+)
+def test_a_loss_is_dated_as_soon_as_somebody_knows_when_it_was(
+    moment: Moment, state: ClockState, told: str | None
+) -> None:
+    loss = Loss("s", 1, 3, "full", moment)
+    [shown] = rendered(dropped=(loss,), clock=ClockReading(state))["dropped"]
+    assert shown.get("at") == told
 
 
 def test_the_farewell_is_a_whole_report_and_clean() -> None:

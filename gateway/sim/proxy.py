@@ -1,0 +1,179 @@
+"""A way to a broker as bad as one likes: slow, late, cut, swallowing, half open.
+
+Bytes are never lost, changed or overtaken while it passes them on; what one side does not take
+holds up the other, as on a real line.
+"""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from types import TracebackType
+from typing import Final, Self
+
+import msgspec
+
+HOST: Final = "127.0.0.1"
+
+_CHUNK_BYTES: Final = 1024
+_CHUNKS_ON_THE_LINE: Final = 1024
+_BUFFER_BYTES: Final = 4096  # of sockets: a slow line has no room for a megabyte
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # struct linger, socket(7)
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """What a line does, each way; it may be changed while it is in use.
+
+    0 bytes/s means no limit. `swallows`: takes everything from the client and passes nothing on,
+    nor anything back, and says nothing of it.
+    """
+
+    up_bytes_per_s: int = 0
+    down_bytes_per_s: int = 0
+    latency_s: float = 0.0  # each way
+    swallows: bool = False
+
+
+class Proxy:
+    """Listens on 127.0.0.1 and passes everything on to a broker's port there."""
+
+    def __init__(self, broker_port: int, line: Line | None = None) -> None:
+        self.port = 0
+        self.line = line or Line()
+        self.passed_up = 0  # bytes, of all connections
+        self.passed_down = 0
+        self._broker_port = broker_port
+        self._server: asyncio.Server | None = None
+        self._ways: dict[asyncio.Task[None], _Way] = {}
+
+    async def __aenter__(self) -> Self:
+        listener = socket.create_server((HOST, 0))
+        # Inherited by what it accepts: set later, the window would have been promised already.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+        self._server = await asyncio.start_server(self._serve, sock=listener, limit=_CHUNK_BYTES)
+        self.port = listener.getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._server is not None:
+            self._server.close()
+        self.cut()
+        if self._ways:
+            await asyncio.wait(self._ways)
+
+    def cut(self) -> None:
+        """Break all connections: both sides see a reset."""
+        for task in self._ways:
+            task.cancel()
+
+    def forget_clients(self) -> None:
+        """Break the clients' side of all connections; the broker's stays, half open and silent."""
+        for way in self._ways.values():
+            way.forget_client()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            return
+        way = self._ways[task] = _Way(self, reader, writer)
+        try:
+            await way.run(self._broker_port)
+        except (OSError, asyncio.CancelledError):
+            _reset(writer)
+        finally:
+            del self._ways[task]
+            writer.close()
+
+
+class _Way:
+    """One connection through the proxy."""
+
+    def __init__(
+        self, proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._proxy = proxy
+        self._reader = reader
+        self._writer = writer
+        self._half_open = False
+
+    def forget_client(self) -> None:
+        """Let the client go and keep the broker's side."""
+        self._half_open = True
+        _reset(self._writer)
+
+    async def run(self, broker_port: int) -> None:
+        """Pass on both ways until a side ends; raises OSError when the broker is not there."""
+        there, back = await asyncio.open_connection(HOST, broker_port, limit=_CHUNK_BYTES)
+        tasks = (
+            asyncio.create_task(self._pass(self._reader, back, up=True), name="proxy.up"),
+            asyncio.create_task(self._pass(there, self._writer, up=False), name="proxy.down"),
+        )
+        try:
+            # Whatever ends one direction ends the connection.
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if self._half_open:
+                await asyncio.get_running_loop().create_future()  # until it is cut
+        except asyncio.CancelledError:
+            _reset(back)
+            raise
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            back.close()
+
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool
+    ) -> None:
+        writer.transport.set_write_buffer_limits(high=_CHUNK_BYTES)
+        line: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_CHUNKS_ON_THE_LINE)
+        arriving = asyncio.create_task(_arrive(line, writer), name="proxy.arrive")
+        try:
+            await self._depart(reader, line, up=up)
+            await line.join()
+        finally:
+            arriving.cancel()
+            await asyncio.gather(arriving, return_exceptions=True)
+
+    async def _depart(
+        self, reader: asyncio.StreamReader, line: asyncio.Queue[tuple[float, bytes]], *, up: bool
+    ) -> None:
+        """Put on the line what comes, as fast as the line takes it."""
+        proxy, clock_s = self._proxy, asyncio.get_running_loop().time
+        while data := await reader.read(_CHUNK_BYTES):
+            now = proxy.line
+            if now.swallows:
+                continue
+            rate = now.up_bytes_per_s if up else now.down_bytes_per_s
+            if rate:
+                await asyncio.sleep(len(data) / rate)
+            await line.put((clock_s() + now.latency_s, data))
+            if up:
+                proxy.passed_up += len(data)
+            else:
+                proxy.passed_down += len(data)
+
+
+async def _arrive(line: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
+    clock_s = asyncio.get_running_loop().time
+    while True:
+        due_s, data = await line.get()
+        if due_s > clock_s():
+            await asyncio.sleep(due_s - clock_s())
+        writer.write(data)
+        with contextlib.suppress(OSError):
+            await writer.drain()
+        line.task_done()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Close with a reset."""
+    sock = writer.get_extra_info("socket")
+    if sock is not None and not writer.is_closing():
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    writer.transport.abort()
