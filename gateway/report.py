@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
+from gateway.backlog.contract import Backlog
 from gateway.clock import Clock, ClockState
 from gateway.delivery import Delivery
 from gateway.health import Health
-from gateway.model import Backlog, Bundle, Recovery, Stream
+from gateway.model import Bundle, Recovery, Stream
 from gateway.uplink import status
 
 _NS_PER_S = 1_000_000_000
-_NS_PER_MS = 1_000_000
 
 
 class Reporter:
@@ -41,13 +41,17 @@ class Reporter:
             clock_source=clock.source,
             streams=tuple(self._stream(stream) for stream in self._streams),
             previous=self._previous,
-            dropped=tuple(self._losses(clock)),
+            dropped=tuple(self._delivery.losses),
+            level=self._health.level,
             store_state=self._delivery.keeper.state,
             backlog=status.BacklogStatus(
                 bundles=self._backlog.bundles,
                 observations=self._delivery.in_backlog(),
                 bytes_used=self._backlog.bytes_used,
                 oldest_age_s=age_s(self._delivery.keeper.oldest, clock),
+            ),
+            set_aside=status.SetAsideStatus(
+                bundles=self._backlog.asides, bytes_used=self._backlog.aside_bytes
             ),
             transports=status.transports(self._health),
             counters=status.counters(self._health),
@@ -61,26 +65,12 @@ class Reporter:
             settled_below=self._delivery.settled_below(stream),
         )
 
-    def _losses(self, clock: Clock) -> list[status.LossRange]:
-        believed = clock.reading().state is not ClockState.UNSYNCED
-        offset_ns = clock.wall_ns() - clock.boot_ns()
-        return [
-            status.LossRange(
-                stream=loss.stream,
-                first=loss.first,
-                last=loss.last,
-                reason=loss.reason,
-                at_ms=(loss.at_ns + offset_ns) // _NS_PER_MS if believed else None,
-            )
-            for loss in self._delivery.losses
-        ]
-
 
 def age_s(bundle: Bundle | None, clock: Clock) -> int | None:
     """Return how long ago a bundle's oldest observation was heard, None if nobody can know."""
     if bundle is None:
         return None
-    heard_ns = bundle.entries[0].heard_at_ns
+    heard_ns = min(entry.heard_at_ns for entry in bundle.entries)
     if bundle.boot == clock.boot_id:
         return (clock.boot_ns() - heard_ns) // _NS_PER_S
     if bundle.wall_offset_ns is None or clock.reading().state is ClockState.UNSYNCED:
