@@ -12,7 +12,7 @@ from gateway.core import refusal
 from gateway.core.context import Context
 from gateway.core.refusal import DecodeError
 from gateway.crypto import CcmKey
-from gateway.model import ObservationClass, Sealed
+from gateway.model import Observation, ObservationClass, Sealed
 from gateway.registry import LoadedDriver
 
 # A lower counter than this after a higher one is a sensor that restarted (battery change), as
@@ -50,22 +50,27 @@ class Listed:
     """A listed device between two frames.
 
     `counter` is the replay counter as last saved; after an unclean end it may be old, so
-    `restored` flags the first frame that passes it.
+    `restored` flags the first frame that passes it. Times are boot time in nanoseconds.
     """
 
     __slots__ = (
-        "_at_ns",
-        "_content",
         "_packet",
         "_packet_at_ns",
         "_restored",
         "_tokens",
         "_tokens_at_ns",
+        "content",
+        "content_until_ns",
         "context",
         "copies",
         "counter",
         "device",
+        "heard_at_ns",
+        "last",
         "merges",
+        "model",
+        "observations",
+        "rssi_dbm",
     )
 
     def __init__(self, device: Device, counter: int | None, *, restored: bool) -> None:
@@ -74,20 +79,38 @@ class Listed:
         self.copies = 1  # frames that the next observation stands for
         self.merges = True  # whether there is an observation that repeats are merged into
         self.counter = counter
+        self.content: object = None  # what the last frame let through said,
+        self.content_until_ns = 0  # and until when the same is a repeat
+        self.heard_at_ns: int | None = None  # the last frame, repeats too
+        self.rssi_dbm: int | None = None  # its
+        self.last: Observation | None = None
+        self.observations = 0
+        self.model = device.driver.model if device.driver else ""  # whose frames it sends
         self._restored = restored
-        self._content: object = None
-        self._at_ns = 0
         self._packet: tuple[str, int] | None = None
         self._packet_at_ns = 0
         self._tokens = float(device.limits.burst)
         self._tokens_at_ns = 0
 
-    def repeats(self, content: object, at_ns: int) -> bool:
-        """Whether this is the last frame again, within the repeat window."""
-        if content == self._content and at_ns - self._at_ns < self.device.limits.repeat_window_ns:
-            self.copies += self.merges
-            return True
-        return False
+    def reconfigured(self, device: Device) -> "Listed":
+        """Return what goes on being known of it when its configuration has changed.
+
+        The replay counter belongs to the key. What else was made of its frames may be made
+        otherwise now, so the next one is no repeat, and it is nobody's copy.
+        """
+        same_key = device.key == self.device.key
+        counter = self.counter if same_key else None
+        now = Listed(device, counter, restored=self._restored and same_key)
+        now.heard_at_ns, now.rssi_dbm = self.heard_at_ns, self.rssi_dbm
+        now.last, now.observations = self.last, self.observations
+        now.model = now.model or self.model
+        now._tokens = min(now._tokens, self._tokens)
+        now._tokens_at_ns = self._tokens_at_ns
+        return now
+
+    def too_soon(self, interval_ns: int, at_ns: int) -> bool:
+        """Whether its last observation is younger than the interval."""
+        return self.last is not None and at_ns - self.last.heard_at_ns < interval_ns
 
     def spend(self, at_ns: int) -> bool:
         """Take one token of the device's rate, if it has one."""
@@ -101,8 +124,9 @@ class Listed:
         return True
 
     def renew(self, content: object, at_ns: int) -> None:
-        """Remember the frame let through."""
-        self._content, self._at_ns = content, at_ns
+        """Remember what the frame let through said."""
+        self.content = content
+        self.content_until_ns = at_ns + self.device.limits.repeat_window_ns
 
     def number(self, model: str, counter: int, at_ns: int) -> None:
         """Note the packet counter of a frame in clear; raises RepeatError for the one before.

@@ -9,19 +9,23 @@ overload becomes `coalesced` instead of memory. Every frame ends in exactly one 
 import asyncio
 import binascii
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
 
 from gateway.admission import Device, Listed, RepeatError
-from gateway.core import refusal, vocabulary
+from gateway.core import refusal
+from gateway.core.policy import thinning_ns
 from gateway.core.refusal import DecodeError
 from gateway.health import Health
+from gateway.judgement import judge
 from gateway.model import (
     Frame,
+    Level,
     Link,
     Observation,
     ObservationClass,
-    Reading,
     Recovery,
     Result,
     Sealed,
@@ -29,8 +33,15 @@ from gateway.model import (
 )
 from gateway.registry import LoadedDriver, Registry
 
+if TYPE_CHECKING:
+    from gateway.crypto import CcmKey
+
 QUEUE_FRAMES: Final = 1_000  # LoRa packets waiting: minutes of traffic of the fastest modem
 BATCH_FRAMES: Final = 64  # decoded before the event loop gets its turn
+# After a quiet moment a frame is decoded at once; while they keep coming, those of so long go
+# together. One by one each would find the processor's caches cold, and cost several times as much.
+TOGETHER_S: Final = 0.005
+PATIENCE_S: Final = 5.0  # between two signs of life while delivery has no room
 
 _NOTHING: Final = Recovery()
 
@@ -52,6 +63,20 @@ class Sink(Protocol):
         ...
 
 
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """A listed device and what has been heard of it in this run, for people to look at."""
+
+    address: str
+    urn: str
+    name: str
+    klass: ObservationClass
+    model: str  # of its driver; "" until one has recognised it
+    heard_at_ns: int | None  # boot time of the last frame, repeats too
+    rssi_dbm: int | None  # of that frame
+    observations: int
+    last: Observation | None
+
+
 class Pipeline:
     """Stops 2 to 4. To the transports it is the Intake."""
 
@@ -64,54 +89,148 @@ class Pipeline:
         sink: Sink,
         health: Health,
     ) -> None:
-        self._devices = list(devices)
+        self.on_observation: Callable[[Observation], None] = _ignore
         self._registry = registry
         self._streams = streams
         self._sink = sink
         self._health = health
         self._frames = health.frames
+        self._boot_ns = health.clock.boot_ns
         self._slots: OrderedDict[str, Frame] = OrderedDict()
         self._queue: deque[Frame] = deque()
-        self._wake = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None  # while `run` runs
+        self._due: asyncio.Handle | None = None  # the turn to come
+        self._next_turn_s = 0.0  # the event loop's time before which it only comes for many
+        self._full = asyncio.Event()
+        self._pulse = health.vitals.pulse("pipeline", self._full.set)
+        self._recovery = _NOTHING
+        self._former: dict[str, tuple[CcmKey | None, int]] = {}  # counters of devices taken off
+        self._listed: dict[str, Listed] = {one.address: self._new(one) for one in devices}
         health.waiting = self.waiting
-        self._listed: dict[str, Listed] = {}
-        self.restore(_NOTHING)
 
-    # ----------------------------------------------------------------------------- replay counters
+    # ------------------------------------------------------------------------------ listed devices
     def restore(self, recovery: Recovery) -> None:
-        """Take the replay counters up where the store has them."""
-        self._listed = {
-            device.address: Listed(
-                device, recovery.counters.get(device.address), restored=recovery.unclean
-            )
-            for device in self._devices
-        }
+        """Take the replay counters up where the store has them; before anything is heard."""
+        self._recovery = recovery
+        self._listed = {a: self._new(listed.device) for a, listed in self._listed.items()}
+
+    def relist(self, devices: Iterable[Device]) -> None:
+        """List other devices from now on; of those listed before and after nothing is lost.
+
+        What waits of a device no longer listed was heard, and now it is nobody's: `unlisted`.
+        """
+        before = self._listed
+        self._listed = {}
+        for device in devices:
+            known = before.pop(device.address, None)
+            self._listed[device.address] = self._relisted(known, device)
+        for address, gone in before.items():
+            if gone.counter is not None:
+                self._former[address] = (gone.device.key, gone.counter)
+        waited = self.waiting()
+        self._queue = deque(frame for frame in self._queue if frame.address in self._listed)
+        for address in before:
+            self._slots.pop(address, None)
+        self._frames.unlisted += waited - self.waiting()
+
+    def _relisted(self, known: Listed | None, device: Device) -> Listed:
+        if known is None:
+            return self._new(device)
+        return known if known.device == device else known.reconfigured(device)
+
+    def _new(self, device: Device) -> Listed:
+        key, counter = self._former.pop(device.address, (None, None))
+        if counter is not None and key == device.key:
+            return Listed(device, counter, restored=False)
+        counter = self._recovery.counters.get(device.address)
+        return Listed(device, counter, restored=self._recovery.unclean)
 
     def counters(self) -> dict[str, int]:
-        """Replay counter of each device that has one, for the store."""
-        return {a: d.counter for a, d in self._listed.items() if d.counter is not None}
+        """Return all replay counters worth keeping; what a store has besides may go.
+
+        Those of devices that a reload took off the list are kept to the end of the run: a slip in
+        a configuration opens no door to recordings.
+        """
+        former = {address: counter for address, (_, counter) in self._former.items()}
+        listed = {a: one.counter for a, one in self._listed.items() if one.counter is not None}
+        return {**former, **listed}
+
+    def last_heard(self, address: str) -> int | None:
+        """Return when a listed device was last heard (boot time, ns), repeats too; or None."""
+        listed = self._listed.get(address)
+        return None if listed is None else listed.heard_at_ns
+
+    def listed(self) -> Iterator[Listing]:
+        """Yield every listed device, in the order of the configuration."""
+        for listed in self._listed.values():
+            device = listed.device
+            yield Listing(
+                address=device.address,
+                urn=device.urn,
+                name=device.name,
+                klass=device.klass,
+                model=listed.model,
+                heard_at_ns=listed.heard_at_ns,
+                rssi_dbm=listed.rssi_dbm,
+                observations=listed.observations,
+                last=listed.last,
+            )
 
     # ------------------------------------------------------------------------------------- 2 admit
-    def admits(self, address: str) -> bool:
-        """Count one heard frame; False: not listed, forget it."""
-        self._frames.heard += 1
-        if address in self._listed:
-            return True
-        self._frames.unlisted += 1
-        return False
+    def lists(self, address: str) -> bool:
+        """Whether a device is listed; nothing is counted."""
+        return address in self._listed
+
+    def admits(self, address: str, content: object, rssi_dbm: int | None = None) -> int | None:
+        """Count one heard frame; when that was if it may be handed over, None to forget it.
+
+        Most frames end here, as unlisted or as a repeat: this is written for them.
+        """
+        frames = self._frames
+        frames.heard += 1
+        listed = self._listed.get(address)
+        if listed is None:
+            frames.unlisted += 1
+            return None
+        listed.heard_at_ns = at_ns = self._boot_ns()
+        listed.rssi_dbm = rssi_dbm
+        if content == listed.content and at_ns < listed.content_until_ns:
+            listed.copies += listed.merges
+            frames.duplicate += 1
+            return None
+        return at_ns if self._affords(listed, at_ns) else None
+
+    def _affords(self, listed: Listed, at_ns: int) -> bool:
+        if self._thins(listed, at_ns):
+            self._frames.thinned += 1
+            return False
+        if not listed.spend(at_ns):
+            self._frames.limited += 1
+            return False
+        return True
+
+    def _thins(self, listed: Listed, at_ns: int) -> bool:
+        """Whether the backlog is too full for another observation of this device so soon."""
+        level = self._health.level
+        if level is Level.NORMAL or listed.device.klass != "routine":
+            return False
+        return listed.too_soon(thinning_ns(level), at_ns)
 
     def hear(self, frame: Frame) -> None:
-        """Let a frame of a listed device wait for its turn, or count why not."""
-        listed = self._listed[frame.address]
-        content = frame.structures or frame.payload
-        at_ns = frame.heard_at_ns
-        if listed.repeats(content, at_ns):
-            self._frames.duplicate += 1
-        elif not listed.spend(at_ns):
-            self._frames.limited += 1
-        elif self._wait(frame):
-            listed.renew(content, at_ns)
-            self._wake.set()
+        """Let an admitted frame wait for its turn."""
+        if not self._wait(frame):
+            return
+        self._listed[frame.address].renew(frame.content, frame.heard_at_ns)
+        if self._loop is not None:
+            self._come(self._loop)
+
+    def _come(self, loop: asyncio.AbstractEventLoop) -> None:
+        """See that a turn is to come: at once after a quiet moment, or when many wait."""
+        if self._due is None:
+            self._due = loop.call_at(self._next_turn_s, self._turn)
+        elif len(self._slots) + len(self._queue) == BATCH_FRAMES:
+            self._due.cancel()
+            self._due = loop.call_soon(self._turn)
 
     def _wait(self, frame: Frame) -> bool:
         if frame.medium == "ble":
@@ -131,15 +250,46 @@ class Pipeline:
     # ------------------------------------------------------------------------------------ the task
     async def run(self) -> None:
         """Decode what waits, for ever, while delivery has room."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self.waiting():
-                if not self._sink.has_room:
+        self._loop = asyncio.get_running_loop()
+        try:
+            self._turn()
+            while True:
+                self._pulse.beat()
+                await self._full.wait()
+                self._full.clear()
+                await self._room()
+                self._turn()
+        finally:
+            self._loop = None
+
+    async def _room(self) -> None:
+        """Wait for room; it may take as long as the broker and the disk want, and is in order."""
+        while not self._sink.has_room:
+            self._pulse.beat()
+            try:
+                async with asyncio.timeout(PATIENCE_S):
                     await self._sink.room()
-                self.work(BATCH_FRAMES)
-                if self.waiting():
-                    await asyncio.sleep(0)  # transports and the uplink take their turn
+            except TimeoutError:
+                pass  # a sign of life is due
+
+    def _turn(self) -> None:
+        """Decode a batch, and the next one after transports and the uplink had their turn.
+
+        A callback and no task: it comes for nearly every frame of a quiet gateway, and a task
+        would cost as much as decoding one.
+        """
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        if self._loop is None:  # `run` has ended
+            return
+        if not self._sink.has_room:
+            self._full.set()
+            return
+        self.work(BATCH_FRAMES)
+        self._next_turn_s = self._loop.time() + TOGETHER_S
+        if self.waiting():
+            self._due = self._loop.call_soon(self._turn)
 
     def work(self, most: int) -> None:
         """Decode up to `most` waiting frames; LoRa first, for its packets come once."""
@@ -152,6 +302,10 @@ class Pipeline:
     # ------------------------------------------------------------------------------------ 3 decode
     def _process(self, frame: Frame) -> None:
         listed = self._listed[frame.address]
+        if self._thins(listed, frame.heard_at_ns):  # meanwhile the level rose, or one came
+            self._frames.thinned += 1
+            listed.merges = False
+            return
         try:
             driver, payload = self._recognise(frame, listed.device)
             if driver is None:
@@ -161,10 +315,12 @@ class Pipeline:
             results, counter = _read(driver, payload, listed, frame.heard_at_ns)
         except DecodeError as error:
             self._frames.refuse(error.reason)
+            self._health.notify("refused", ("device", listed.device.urn), ("reason", error.reason))
             listed.merges = False
         except RepeatError:
             self._frames.duplicate += 1
         else:
+            listed.model = driver.model
             self._observe(frame, listed, results, counter)
 
     def _recognise(self, frame: Frame, device: Device) -> tuple[LoadedDriver | None, bytes]:
@@ -202,8 +358,15 @@ class Pipeline:
             results=results,
             link=link,
         )
+        listed.last = observation
+        listed.observations += 1
         self._health.observations.observed += 1
         self._sink.offer(observation)
+        self.on_observation(observation)
+
+
+def _ignore(_observation: Observation) -> None:
+    """Nobody has hung in yet."""
 
 
 def _read(
@@ -223,23 +386,6 @@ def _read(
     elif counter is not None:
         listed.number(driver.model, counter, at_ns)
     return judge(driver.decode(payload, context), flags), counter
-
-
-def judge(readings: Sequence[Reading], flags: tuple[str, ...]) -> tuple[Result, ...]:
-    """Give each reading its quality (docs/reference/schema.md): marked, never dropped."""
-    try:
-        return tuple([_judge(reading, flags) for reading in readings])
-    except KeyError:  # what a foreign driver calls a property, and the vocabulary does not
-        raise DecodeError(refusal.UNKNOWN_PROPERTY) from None
-
-
-def _judge(reading: Reading, flags: tuple[str, ...]) -> Result:
-    name, value, scale, channel = reading
-    if value is None:
-        return (name, None, 0, channel, "missing", flags)
-    if not vocabulary.in_range(name, value, scale):
-        return (name, value, scale, channel, "bad", ("out_of_range", *flags))
-    return (name, value, scale, channel, "uncertain" if flags else "", flags)
 
 
 def _unhex(payload: bytes) -> bytes:

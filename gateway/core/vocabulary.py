@@ -14,13 +14,24 @@ _MAX_NAME = 64
 class Property:
     """One line of the vocabulary. Limits are decimals as (mantissa, scale), None where open."""
 
-    __slots__ = ("id", "maximum", "minimum", "type", "unit")
+    __slots__ = ("_bounds", "id", "maximum", "minimum", "type", "unit")
 
     def __init__(self, line: str) -> None:
         _, number, self.unit, self.type, minimum, maximum = line.split(" ")
         self.id = int(number)
         self.minimum = _limit(minimum)
         self.maximum = _limit(maximum)
+        self._bounds: dict[int, tuple[int | None, int | None]] = {}  # by scale: few occur
+
+    def bounds(self, scale: int) -> "tuple[int | None, int | None]":
+        """Return the lowest and the highest plausible mantissa of a value of this scale."""
+        found = self._bounds.get(scale)
+        if found is None:
+            found = self._bounds[scale] = (
+                _scaled(self.minimum, scale, rounding=-1),
+                _scaled(self.maximum, scale, rounding=1),
+            )
+        return found
 
 
 # Parsed at first use: an ESP32 pays only for what its devices measure. Never more than TABLE has.
@@ -74,18 +85,20 @@ def in_range(name: str, value: int | str | None, scale: int) -> bool:
 
     Raises KeyError for a name that is not known.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or name.startswith("x_"):
-        return True  # a bool is an int on CPython only
-    limits = lookup(name)
-    if limits.minimum is not None and _less(value, scale, limits.minimum[0], limits.minimum[1]):
-        return False
-    return limits.maximum is None or not _less(limits.maximum[0], limits.maximum[1], value, scale)
+    if type(value) is not int or name.startswith("x_"):  # a bool is an int too, on CPython only
+        return True
+    lowest, highest = (_properties.get(name) or lookup(name)).bounds(scale)
+    return (lowest is None or value >= lowest) and (highest is None or value <= highest)
 
 
-def _less(a: int, a_scale: int, b: int, b_scale: int) -> bool:
-    if a_scale < b_scale:
-        return a * _ten(b_scale - a_scale) < b
-    return a < b * _ten(a_scale - b_scale)
+def _scaled(limit: "tuple[int, int] | None", scale: int, *, rounding: int) -> "int | None":
+    """Return a limit as a mantissa of this scale; between two of them the one within the range."""
+    if limit is None:
+        return None
+    mantissa, places = limit
+    if places <= scale:
+        return mantissa * _ten(scale - places)
+    return rounding * (rounding * mantissa // _ten(places - scale))
 
 
 def _ten(power: int) -> int:

@@ -55,14 +55,28 @@ def _character(character: str) -> str:
 
 
 def _value(value: int | str | None, scale: int) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
+    if type(value) is int:
         return decimal(value, scale)
-    return "null" if value is None else quote(value)
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return quote(value)
+    return "true" if value else "false"
 
 
 # ------------------------------------------------------------------------------------ observations
+# What stands around the value of a property. Rendered at first use, and no more than it has names.
+_frames: "dict[str, tuple[str, str]]" = {}
+
+
+def _frame(name: str) -> "tuple[str, str]":
+    unit = vocabulary.unit(name)  # needs no quote(): a test holds every unit to plain characters
+    frame = f'{{"observedProperty":{quote(name)}', f',"unit":"{unit}"'
+    if not name.startswith("x_"):
+        _frames[name] = frame
+    return frame
+
+
 def result(
     judged: tuple[str, int | str | None, int, str, str, tuple[str, ...]],
 ) -> str:
@@ -71,11 +85,10 @@ def result(
     Raises KeyError for a property that the vocabulary does not know.
     """
     name, value, scale, channel, quality, flags = judged
-    unit = vocabulary.unit(name)  # needs no quote(): a test holds every unit to plain characters
-    text = f'{{"observedProperty":{quote(name)}'
+    text, unit = _frames.get(name) or _frame(name)
     if channel:
         text += f',"channel":{quote(channel)}'
-    text += f',"result":{_value(value, scale)},"unit":"{unit}"'
+    text += f',"result":{_value(value, scale)}{unit}'
     if quality:
         text += f',"quality":{quote(quality)}'
     if flags:

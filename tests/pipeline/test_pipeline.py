@@ -1,125 +1,16 @@
 """Frame -> Observation: every frame ends in exactly one counter, and means what it meant."""
 
 import asyncio
-from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.admission import Device, Limits
-from gateway.crypto import CcmKey, seal_ccm
-from gateway.health import Health
-from gateway.model import Frame, Observation, Recovery, Structure
-from gateway.pipeline import QUEUE_FRAMES, Pipeline
-from gateway.registry import discover
-from tests.fakes import NS, FakeClock, streams
-
-REGISTRY = discover()
-PLAIN = "C0:FF:EE:00:00:01"
-SEALED = "C0:FF:EE:00:00:02"
-NODE = "lora:17"
-KEY = bytes.fromhex("231d39c1d7cc1ab1aee224cd096db932")
-
-
-class Shelf:
-    """A sink that has room until it is told otherwise."""
-
-    def __init__(self) -> None:
-        self.taken: list[Observation] = []
-        self.has_room = True
-        self.opened = asyncio.Event()
-        self.offered = asyncio.Event()
-
-    async def room(self) -> None:
-        await self.opened.wait()
-
-    def offer(self, observation: Observation) -> None:
-        self.taken.append(observation)
-        self.offered.set()
-
-
-class Bench:
-    """A pipeline of three devices: BTHome in clear, BTHome encrypted, a LoRa node."""
-
-    def __init__(self, limits: Limits | None = None) -> None:
-        limits = limits or Limits(burst=1_000)
-        self.clock = FakeClock()
-        self.health = Health(self.clock)
-        self.shelf = Shelf()
-        lora = REGISTRY.by_model("cayenne-lpp")
-        self.pipeline = Pipeline(
-            [
-                Device(address=PLAIN, urn="urn:dev:mac:c0ffeefffe000001", limits=limits),
-                Device(address=SEALED, urn="ugw:kiel:s", key=CcmKey(KEY), limits=limits),
-                Device(
-                    address=NODE,
-                    urn="ugw:kiel:bin-07",
-                    klass="event",
-                    driver=lora,
-                    payload_hex=True,
-                    limits=limits,
-                ),
-            ],
-            registry=REGISTRY,
-            streams={stream.klass: stream for stream in streams()},
-            sink=self.shelf,
-            health=self.health,
-        )
-
-    def advertise(self, data: str | bytes, address: str = PLAIN, uuid: int = 0xFCD2) -> None:
-        """Let a BLE device send service data, and the pipeline work."""
-        payload = bytes.fromhex(data) if isinstance(data, str) else data
-        self.hear(address, ((0x16, uuid, payload),))
-        self.work()
-
-    def hear(self, address: str, structures: tuple[Structure, ...]) -> None:
-        """Hand a BLE frame over as a transport does."""
-        if self.pipeline.admits(address):
-            frame = Frame(
-                medium="ble",
-                source="ble:hci0",
-                address=address,
-                heard_at_ns=self.clock.boot_ns(),
-                structures=structures,
-                rssi_dbm=-71,
-            )
-            self.pipeline.hear(frame)
-        assert self.health.frames_law() == 0
-
-    def receive(self, payload: bytes) -> None:
-        """Let the LoRa node send."""
-        assert self.pipeline.admits(NODE)
-        frame = Frame(
-            medium="lora",
-            source="serial:usb",
-            address=NODE,
-            heard_at_ns=self.clock.boot_ns(),
-            payload=payload,
-            rssi_dbm=-99,
-            snr_db=7.0,
-        )
-        self.pipeline.hear(frame)
-        assert self.health.frames_law() == 0
-
-    def work(self) -> None:
-        """Decode all that waits."""
-        self.pipeline.work(self.pipeline.waiting())
-        assert self.health.frames_law() == 0
-
-    @property
-    def values(self) -> Sequence[tuple[str, object, int]]:
-        """Property, value and scale of all results taken."""
-        return [result[:3] for taken in self.shelf.taken for result in taken.results]
-
-
-def sealed(counter: int, objects: str = "02ca0903bf13") -> bytes:
-    """Encrypt BTHome objects as the device SEALED does."""
-    count = counter.to_bytes(4, "little")
-    info = b"\x41"
-    nonce = bytes.fromhex(SEALED.replace(":", "")) + b"\xd2\xfc" + info + count
-    box = seal_ccm(key=KEY, nonce=nonce, clear=bytes.fromhex(objects), tag_length=4)
-    return info + box[:-4] + count + box[-4:]
+from gateway.admission import Limits
+from gateway.model import Recovery
+from gateway.pipeline import BATCH_FRAMES, QUEUE_FRAMES, TOGETHER_S
+from tests.fakes import NS
+from tests.pipeline.bench import PLAIN, SEALED, Bench, sealed
 
 
 def test_a_reading_becomes_an_observation_with_its_link() -> None:
@@ -410,3 +301,51 @@ def test_whatever_is_heard_every_frame_ends_in_one_counter(
             bench.work()
     bench.work()
     assert bench.health.frames.heard == len(heard)
+
+
+class StandingLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time passes only when the test says so."""
+
+    now_s = 1_000.0
+
+    def time(self) -> float:
+        return self.now_s
+
+
+async def turns() -> None:
+    """Let the event loop come round a few times."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def test_the_first_frame_is_decoded_at_once_and_those_that_follow_together() -> None:
+    loop = StandingLoop()
+
+    async def scene() -> None:
+        bench = Bench(Limits(burst=10 * BATCH_FRAMES))
+        task = asyncio.create_task(bench.pipeline.run(), name="pipeline")
+        await turns()
+        loop.now_s += TOGETHER_S
+        bench.receive(b"00670000")
+        await turns()
+        assert len(bench.shelf.taken) == 1
+        for value in range(1, BATCH_FRAMES):
+            bench.receive(b"0067%04x" % value)
+            await turns()
+        assert len(bench.shelf.taken) == 1
+        loop.now_s += TOGETHER_S
+        await turns()
+        assert len(bench.shelf.taken) == BATCH_FRAMES
+        for value in range(BATCH_FRAMES):
+            bench.receive(b"0067%04x" % value)
+            assert bench.pipeline.waiting() == value + 1
+        await turns()  # so many need not wait for their time
+        assert len(bench.shelf.taken) == 2 * BATCH_FRAMES
+        task.cancel()
+        bench.receive(b"0067ffff")
+        loop.now_s += TOGETHER_S
+        await turns()
+        assert bench.pipeline.waiting() == 1, "after its end nobody works"
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(scene())

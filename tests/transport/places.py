@@ -31,16 +31,24 @@ COUNTED_BYTES = 4
 class Listed:
     """An intake that keeps every frame of a listed device and counts the others."""
 
-    def __init__(self, *addresses: str) -> None:
+    def __init__(self, clock: Clock, *addresses: str) -> None:
+        self.clock = clock
         self.addresses = set(addresses)
         self.frames: list[Frame] = []
         self.unlisted = 0
 
-    def admits(self, address: str) -> bool:
+    def lists(self, address: str) -> bool:
+        """Whether it is listed."""
+        return address in self.addresses
+
+    def admits(self, address: str, content: object, rssi_dbm: int | None = None) -> int | None:
         """Count one heard frame."""
-        admitted = address in self.addresses
-        self.unlisted += not admitted
-        return admitted
+        assert content is not None
+        assert rssi_dbm is not None
+        if address in self.addresses:
+            return self.clock.boot_ns()
+        self.unlisted += 1
+        return None
 
     def hear(self, frame: Frame) -> None:
         """Keep it."""
@@ -62,10 +70,11 @@ class HandClock(SystemClock):
 
     def __init__(self) -> None:
         super().__init__()
-        self.now_ns = super().boot_ns()
+        self.now_ns = self.boot_ns()
         self.asked = 0
+        self.boot_ns = self._put
 
-    def boot_ns(self) -> int:
+    def _put(self) -> int:
         """CLOCK_BOOTTIME in nanoseconds, as far as it was put."""
         self.asked += 1
         return self.now_ns
@@ -151,7 +160,7 @@ class BlePlace(Place):
     """A simulated BlueZ, a transport on hci0, one listed sensor in range."""
 
     def __init__(self, world: World, settings: BleSettings, clock: Clock) -> None:
-        health, intake = Health(clock), Listed(SENSOR)
+        health, intake = Health(clock), Listed(clock, SENSOR)
         super().__init__(health, intake, BleTransport(settings, intake, health))
         self.world = world
 
@@ -204,7 +213,7 @@ class SerialPlace(Place):
     """A simulated modem on a port, a transport on its stable path, one listed node in range."""
 
     def __init__(self, hardware: SerialModem, settings: SerialSettings, clock: Clock) -> None:
-        health, intake = Health(clock), Listed(NODE)
+        health, intake = Health(clock), Listed(clock, NODE)
         transport = SerialTransport(settings, Modem(), intake, health)
         super().__init__(health, intake, transport)
         self.hardware = hardware

@@ -2,6 +2,7 @@
 
 import logging
 
+import msgspec
 import pytest
 
 from gateway.model import TransportState
@@ -65,6 +66,44 @@ def test_an_active_scan_hears_every_advertisement_also_an_unchanged_one(
         await until(lambda: len(place.intake.frames) == 20)
 
     at_ble(scenario, ACTIVE, bluez=BluezOptions(rssi_needs_change=rssi_needs_change))
+
+
+@BOTH
+def test_content_is_equal_exactly_when_the_device_says_the_same_again(
+    at_ble: AtBle, settings: BleSettings
+) -> None:
+    said = Advertisement(
+        address=SENSOR, services={uuid_text(0xFCD2): b"\x40\x02"}, manufacturer={0x0499: b"\x05"}
+    )
+    others = (
+        {"services": {uuid_text(0xFCD2): b"\x40\x03"}},
+        {"manufacturer": {0x0499: b"\x06"}},
+        {"manufacturer": {0x0499: b"\x06", 0x004C: b"\x05"}},
+        {"name": "Lessingplatz"},
+    )
+
+    async def scenario(place: BlePlace) -> None:
+        await place.is_(UP)
+        await _contents(place, said, rssi_dbm=-70)
+        again = await _contents(place, said, rssi_dbm=-40)
+        before = again[-1]
+        assert again[0] == before
+        report = said
+        for other in others:
+            report = msgspec.structs.replace(report, **other)
+            now = (await _contents(place, report, rssi_dbm=-70))[-1]
+            assert now != before
+            before = now
+
+    at_ble(scenario, settings)
+
+
+async def _contents(place: BlePlace, report: Advertisement, *, rssi_dbm: int) -> list[object]:
+    """Have it advertised; return the content of all frames so far."""
+    enough = len(place.intake.frames) + 1
+    place.world.advertise(msgspec.structs.replace(report, rssi_dbm=rssi_dbm))
+    await until(lambda: len(place.intake.frames) >= enough)
+    return [frame.content for frame in place.intake.frames]
 
 
 def test_a_change_that_is_no_advertisement_is_not_heard(at_ble: AtBle) -> None:

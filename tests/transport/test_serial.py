@@ -320,7 +320,7 @@ def test_a_setting_that_the_modem_refuses_is_said_and_packets_are_heard_all_the_
 def test_a_setting_that_no_modem_would_take_is_refused_at_once(port: Path) -> None:
     chosen = SerialSettings(device=str(port), modem={"address": 65536})
     with pytest.raises(ValueError, match="address"):
-        SerialTransport(chosen, Modem(), Listed(), Health(SystemClock()))
+        SerialTransport(chosen, Modem(), Listed(SystemClock()), Health(SystemClock()))
 
 
 # ------------------------------------------------------------------------------- signs of life

@@ -20,7 +20,6 @@ from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakDBusError, BleakError
 from dbus_fast.errors import DBusFastError
 
-from gateway.clock import Clock
 from gateway.core.advertisement import MANUFACTURER, NAME, SERVICE_DATA, uuid_number
 from gateway.model import Frame, Intake, Structure
 from gateway.transport.ble.causes import IN_PROGRESS, NOT_ANSWERING, ScanError, refused
@@ -52,7 +51,7 @@ def structures(data: AdvertisementData) -> tuple[Structure, ...]:
 class Scanner:
     """bleak's scanner on one adapter; one scan at a time."""
 
-    def __init__(self, adapter: str, source: str, intake: Intake, clock: Clock) -> None:
+    def __init__(self, adapter: str, source: str, intake: Intake) -> None:
         # bleak's debug log spells out every device on the air, and a root logger at DEBUG lets it.
         # What it warns of are the faults that the supervisor reports, in other words.
         logging.getLogger("bleak").setLevel(logging.ERROR)
@@ -61,8 +60,7 @@ class Scanner:
         self._source = source
         self._admits = intake.admits
         self._hear = intake.hear
-        self._boot_ns = clock.boot_ns
-        self._listed: set[str] = set()  # addresses admitted: no more than are configured
+        self._lists = intake.lists
         self._scanner: BleakScanner | None = None
         self._left: BleakScanner | None = None  # to be stopped on the next connection
         self._bus: MessageBus | None = None
@@ -70,21 +68,25 @@ class Scanner:
     # ---------------------------------------------------------------------------- the hot path
     def _on_advertisement(self, device: BLEDevice, data: AdvertisementData) -> None:
         """Take one callback of bleak. Any change of a device causes one, even with old data."""
-        if data.rssi == _NO_RSSI_DBM:
+        rssi_dbm = data.rssi
+        if rssi_dbm == _NO_RSSI_DBM:
             return
         self.heard += 1
         address = device.address
-        if not self._admits(address):
+        # bleak makes these anew for each callback: comparing them is all that a repeat costs.
+        content = (data.service_data, data.manufacturer_data, data.local_name)
+        at_ns = self._admits(address, content, rssi_dbm)
+        if at_ns is None:
             return
-        self._listed.add(address)
         self._hear(
             Frame(
                 medium="ble",
                 source=self._source,
                 address=address,
-                heard_at_ns=self._boot_ns(),
+                heard_at_ns=at_ns,
+                content=content,
                 structures=structures(data),
-                rssi_dbm=data.rssi,
+                rssi_dbm=rssi_dbm,
             )
         )
 
@@ -179,9 +181,7 @@ class Scanner:
             return []
         seen = self._scanner.discovered_devices_and_advertisement_data
         shown = [
-            data.platform_data
-            for address, (_, data) in seen.items()
-            if address not in self._listed
+            data.platform_data for address, (_, data) in seen.items() if not self._lists(address)
         ]
         return [path for path, flags in shown if not any(flags.get(mark) for mark in _WANTED)]
 

@@ -66,8 +66,9 @@ class BleTransport:
         self._record = health.transport(self.name, self.kind)
         self._boot_ns = health.clock.boot_ns
         self._chance = chance
+        self._pulse = health.vitals.pulse(self.name)
         self._watcher = Watcher(settings.adapter, chance)
-        self._scanner = Scanner(settings.adapter, self.name, intake, health.clock)
+        self._scanner = Scanner(settings.adapter, self.name, intake)
         self._active = False
         self._scans = 0
         self._silences = 0  # scans in a row that were ended for their silence
@@ -86,6 +87,7 @@ class BleTransport:
         attempt = 0
         await self._watcher.changed.wait()  # its first picture
         while True:
+            self._pulse.beat()
             if cause := self._obstacle():
                 self._report(TransportState.DOWN, cause)
                 await self._until_upset(_LOOK_AGAIN_S)
@@ -168,6 +170,7 @@ class BleTransport:
             self._report(TransportState.UP, remark)
         since_ns = self._boot_ns()
         while True:
+            self._pulse.beat()
             self._watcher.changed.clear()
             if trouble := await self._trouble(upsets):
                 self._report(TransportState.DOWN, trouble)

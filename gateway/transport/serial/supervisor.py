@@ -59,6 +59,7 @@ class SerialTransport:
         self._record = health.transport(self.name, self.kind)
         self._boot_ns = health.clock.boot_ns
         self._chance = chance
+        self._pulse = health.vitals.pulse(self.name)
         self._answered = asyncio.Event()
         self._attempt = 0  # openings in a row without a sign of life
         self._received_bytes = 0
@@ -73,6 +74,7 @@ class SerialTransport:
     async def run(self) -> None:
         """Hear for ever; cancel to end, the port is then closed."""
         while True:
+            self._pulse.beat()
             try:
                 port = await Port.open(self._settings.device, self._settings.baud, self._take)
             except PortError as error:
@@ -99,6 +101,7 @@ class SerialTransport:
         tick_s = min(_TICK_S, self._settings.probe_after_s)
         alive = await self._set_up(port)
         while not port.ended.is_set():
+            self._pulse.beat()
             signs = self._signs
             # One that takes no command may still hear, its transmit line broken: read on.
             await set_within(port.ended, tick_s if alive else self._delay_s())
@@ -205,13 +208,15 @@ class SerialTransport:
         for address, payload, rssi_dbm, snr_db in packets:
             self._packets += 1
             self._live()
-            if self._intake.admits(address):
+            at_ns = self._intake.admits(address, payload, rssi_dbm)
+            if at_ns is not None:
                 self._intake.hear(
                     Frame(
                         medium="lora",
                         source=self.name,
                         address=address,
-                        heard_at_ns=self._boot_ns(),
+                        heard_at_ns=at_ns,
+                        content=payload,
                         payload=payload,
                         rssi_dbm=rssi_dbm,
                         snr_db=snr_db,

@@ -1,0 +1,27 @@
+"""Readings judged: each gets the quality that the schema gives it. Marked, never dropped."""
+
+from collections.abc import Sequence
+
+from gateway.core import refusal, vocabulary
+from gateway.core.refusal import DecodeError
+from gateway.model import Reading, Result
+
+
+def judge(readings: Sequence[Reading], flags: tuple[str, ...]) -> tuple[Result, ...]:
+    """Return what the readings are worth (docs/reference/schema.md, The bundle).
+
+    Raises DecodeError (UNKNOWN_PROPERTY) for what the vocabulary does not know.
+    """
+    try:
+        return tuple([_judge(reading, flags) for reading in readings])
+    except KeyError:  # what a foreign driver calls a property, and the vocabulary does not
+        raise DecodeError(refusal.UNKNOWN_PROPERTY) from None
+
+
+def _judge(reading: Reading, flags: tuple[str, ...]) -> Result:
+    name, value, scale, channel = reading
+    if value is None:
+        return (name, None, 0, channel, "missing", flags)
+    if not vocabulary.in_range(name, value, scale):
+        return (name, value, scale, channel, "bad", ("out_of_range", *flags))
+    return (name, value, scale, channel, "uncertain" if flags else "", flags)
