@@ -16,25 +16,40 @@ first and the farewell last; what was heard in between is settled or committed.
 import asyncio
 import logging
 import random
-import signal
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
+from typing import Final
 
 from gateway import assembly
 from gateway.backlog import SESSIONS_PER_RESERVATION
+from gateway.backlog.contract import Backlog
 from gateway.backlog.sqlite import SqliteBacklog
+from gateway.bulletin import (
+    Announcements,
+    Bulletin,
+    Memory,
+    Notices,
+    States,
+    Surroundings,
+    Vigil,
+)
 from gateway.bundle import Identity, Renderer
 from gateway.clock import SystemClock
+from gateway.clock_watch import ClockWatch
 from gateway.config import Settings
+from gateway.config.changes import concern
 from gateway.delivery import Delivery
 from gateway.errors import BacklogError, UncleanEndError
 from gateway.health import Health
-from gateway.model import Backlog, Recovery, Stream
-from gateway.pipeline import Pipeline, Sink
+from gateway.hearing import Hearing, Source
+from gateway.model import Recovery, Result, Stream
+from gateway.patience import store_in_time
+from gateway.pipeline import Listing, Pipeline, Sink
 from gateway.registry import Registry
 from gateway.report import Reporter
 from gateway.rim import Rim
-from gateway.uplink.mqtt import Chances, MqttUplink, Speaker
+from gateway.uplink import event
+from gateway.uplink.mqtt import Chances, MqttUplink, Past, Speaker
 from gateway.uplink.status import Identity as Software
 from gateway.uplink.status import StatusReport
 from gateway.uplink.topics import Topics
@@ -42,10 +57,15 @@ from gateway.version import __version__
 
 log = logging.getLogger(__name__)
 
-HEARING_ENDS_S: Final = 1.0  # a transport stops within that
+MQTT_5: Final = "mqtt5"  # remembered: where version 5 has worked
 SESSIONS_AHEAD: Final = 100  # reserved before the last one is used
+LAST_WORDS_S: Final = 0.5  # for events that wait when the agent ends
 
 Wrap = Callable[[Sink], Sink]
+
+
+def _nothing() -> None:
+    """Nobody has hung in yet."""
 
 
 class Agent:
@@ -68,27 +88,72 @@ class Agent:
         self.clock = SystemClock(settings.clock.source)
         self.health = Health(self.clock)
         self.devices = list(assembly.devices(settings, registry))
+        self.identity = Software(
+            org=settings.gateway.org, gateway=settings.gateway.id, software=f"ugw {__version__}"
+        )
         self.uplink = self._make_uplink()
+        self.memory = Memory(backlog, self._order)
+        self.bulletin = self._make_bulletin()
         self.delivery = self._make_delivery()
         self.pipeline = self._make_pipeline(self.delivery)
+        self.vigil = Vigil(self.health, self.memory, self._last_heard)
+        self._begin_speaking()
+        self.on_running: Callable[[], None] = _nothing  # the store is open, the transports run
+        self.hearing: Hearing
         self._reported = False
         self._sessions_until = recovery.session + SESSIONS_PER_RESERVATION
+        self._reserving = False
 
     # -------------------------------------------------------------------------------------- wiring
     def _make_uplink(self) -> MqttUplink:
-        given = self.settings.gateway
-        software = Software(org=given.org, gateway=given.id, software=f"ugw {__version__}")
         uplink = MqttUplink(
             assembly.mqtt_settings(self.settings),
-            Speaker(software, self._report, Topics(self.settings.topic_root)),
-            first_session=self.recovery.session,
-            chances=Chances(self.clock, random.random),
+            self._speaker(self.settings),
+            past=Past(self.recovery.session, self.recovery.memories.get(MQTT_5, "")),
+            chances=Chances(self.clock, random.random, self.health.vitals.pulse("uplink").pause),
+            health=self.health,
         )
         uplink.on_up = self._on_up
         uplink.on_down = self._on_down
         uplink.on_told = self._on_told
+        uplink.on_five = self._on_five
+        uplink.may_use = self._may_use
         self.health.on_change = uplink.tell
         return uplink
+
+    def _speaker(self, settings: Settings) -> Speaker:
+        return Speaker(self.identity, self.report, Topics(settings.topic_root))
+
+    def _make_bulletin(self) -> Bulletin:
+        topics = Topics(self.settings.topic_root)
+        notices = Notices(topics.event, self.identity, self.clock)
+        self.health.on_notice = notices.take
+        return Bulletin(
+            Surroundings(self.uplink, self.clock, random.random, self.health.vitals),
+            notices=notices,
+            announcements=Announcements(
+                self.identity.software, memory=self.memory, congested=self._congested
+            ),
+            states=States(topics, self.health, self._congested),
+        )
+
+    def _congested(self) -> bool:
+        """Whether the window is full: what people look on at stands back then."""
+        return self.delivery.sender.in_flight >= self.delivery.sender.window
+
+    def _order(self, errand: Callable[[], Awaitable[object]]) -> None:
+        self.delivery.keeper.order(errand)
+
+    def _last_heard(self, address: str) -> int | None:
+        return self.pipeline.last_heard(address)
+
+    def _begin_speaking(self) -> None:
+        """Take up what earlier runs have said, and say that this one begins."""
+        self.bulletin.notices.attend(self.delivery.loss_desk)
+        memories = self.recovery.memories
+        self.bulletin.announcements.begin(self.settings, memories)
+        self.vigil.begin(self.settings, memories)
+        self.health.notify("agent.start", ("previous", event.previous(self.recovery.previous)))
 
     def _make_delivery(self) -> Delivery:
         given = self.settings.gateway
@@ -118,6 +183,7 @@ class Agent:
             health=self.health,
         )
         pipeline.restore(self.recovery)
+        pipeline.on_observation = self.bulletin.states.note
         return pipeline
 
     def tap(self, wrap: Wrap) -> None:
@@ -126,11 +192,27 @@ class Agent:
 
     # -------------------------------------------------------------------------------------- uplink
     def _on_up(self) -> None:
-        # Attempts that failed count too: after a long outage one block may not be enough.
-        while self.uplink.session >= self._sessions_until - SESSIONS_AHEAD:
-            self._sessions_until += SESSIONS_PER_RESERVATION
-            self.delivery.keeper.order(self.backlog.reserve_sessions)
         self.delivery.on_up()
+        self.bulletin.opened()
+
+    def _may_use(self, session: int) -> bool:
+        """Whether no run to come can get this number too: its block is durable.
+
+        While the store cannot be used it may: a gateway whose card has died is not to fall silent
+        for the sake of a number that only tells late wills apart.
+        """
+        if session >= self._sessions_until - SESSIONS_AHEAD and not self._reserving:
+            self._reserving = True
+            self.delivery.keeper.order(self._reserve)
+        return session < self._sessions_until or self.delivery.keeper.state == "memory-only"
+
+    async def _reserve(self) -> None:
+        first = await self.backlog.reserve_sessions()
+        self._sessions_until = first + SESSIONS_PER_RESERVATION
+        self._reserving = False
+
+    def _on_five(self, where: str) -> None:
+        self.delivery.keeper.order(partial(self.backlog.remember, MQTT_5, where))
 
     def _on_down(self, _cause: str) -> None:
         self.delivery.on_down()
@@ -144,7 +226,8 @@ class Agent:
     def _counters(self) -> dict[str, int]:
         return self.pipeline.counters()
 
-    def _report(self) -> StatusReport:
+    def report(self) -> StatusReport:
+        """Return what status tells of now."""
         return Reporter(
             self.delivery,
             health=self.health,
@@ -153,26 +236,48 @@ class Agent:
             recovery=self.recovery,
         )()
 
+    def newest(self, listing: Listing) -> Sequence[Result]:
+        """Return the newest value of each property a device has shown."""
+        return self.bulletin.states.newest(listing.urn)
+
+    def silent(self) -> Collection[str]:
+        """Return the names of the devices that should have been heard long ago."""
+        return self.vigil.silent
+
     # ------------------------------------------------------------------------------------- running
+    def _sources(self) -> list[Source]:
+        return list(assembly.sources(self.settings, self.registry, self.pipeline, self.health))
+
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then end orderly.
 
         Raises UncleanEndError when what was left could not be kept.
         """
-        transports = assembly.transports(self.settings, self.registry, self.pipeline, self.health)
         async with asyncio.TaskGroup() as group:
             uplink = group.create_task(self.uplink.run(), name="uplink")
             delivery = group.create_task(self.delivery.run(), name="delivery")
             pipeline = group.create_task(self.pipeline.run(), name="pipeline")
-            hearing = [group.create_task(t.run(), name=t.name) for t in transports]
+            bulletin = group.create_task(self.bulletin.run(), name="bulletin")
+            vigil = group.create_task(self.vigil.run(), name="vigil")
+            watch = group.create_task(
+                ClockWatch(self.clock, self.health).run(self.health.vitals.pulse("clock")),
+                name="clock",
+            )
+            self.hearing = Hearing(group, self.health)
+            await self.hearing.become(self._sources())
+            self.on_running()
             await stop.wait()
             log.info("stopping in_memory=%d", self.health.in_memory())
-            await _cancelled(hearing)
+            await self.hearing.end()
+            vigil.cancel()
+            watch.cancel()
             pipeline.cancel()
             self.pipeline.work(self.pipeline.waiting())
             await self.delivery.settle_rest()
-            await delivery
-            unkept = await self._close_store()
+            await self.bulletin.flush(LAST_WORDS_S)
+            bulletin.cancel()
+            unkept = await self._close_store(delivery)
+            delivery.cancel()  # of a store that hangs it would wait for ever
             if unkept is None:
                 log.info("stopped clean in_backlog=%d", self.health.in_backlog())
                 await self.uplink.farewell()
@@ -182,23 +287,37 @@ class Agent:
         if unkept is not None:
             raise UncleanEndError(*unkept)
 
-    async def _close_store(self) -> tuple[str, str] | None:
+    async def become(self, settings: Settings, keys: Sequence[str]) -> None:
+        """Go on with other settings; `keys` are those that differ.
+
+        Raises ConfigError for what cannot be used, and then nothing has changed.
+        """
+        devices = list(assembly.devices(settings, self.registry))
+        sources = list(assembly.sources(settings, self.registry, self.pipeline, self.health))
+        self.settings, self.devices = settings, devices
+        if concern(keys, "devices", "intake"):
+            self.pipeline.relist(devices)
+        if concern(keys, "mqtt"):
+            self.uplink.reconfigure(assembly.mqtt_settings(settings), self._speaker(settings))
+            self.delivery.retune(assembly.delivery_limits(settings))
+        if concern(keys, "devices"):
+            self.vigil.configure(settings)
+        self.bulletin.configure(settings)
+        await self.hearing.become(sources)
+
+    async def _close_store(self, delivery: asyncio.Task[None]) -> tuple[str, str] | None:
         """Record a clean end, or return why not; then the next birth says what is lost."""
+        self.bulletin.announcements.finish()
         try:
+            async with store_in_time():
+                await asyncio.wait([delivery])
+                await self.memory.flush()
             await self.delivery.finish()
         except BacklogError as error:
             lost = self.health.in_memory()
             log.critical("store not closed lost=%d cause=%r", lost, str(error))
             return f"{lost} observations could not be kept: {error}", error.remedy
         return None
-
-
-async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancel tasks and wait for their end, within a bound."""
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks, timeout=HEARING_ENDS_S)
 
 
 # ----------------------------------------------------------------------------------------- process
@@ -212,34 +331,25 @@ async def serve(
 
     Raises BacklogError when the store cannot be opened.
     """
-    streams = assembly.mint_streams()
-    backlog = SqliteBacklog(settings.store.path, max_bytes=settings.store.max_size_bytes)
-    recovery = await backlog.open(streams)
-    agent = Agent(settings, registry, backlog=backlog, streams=streams, recovery=recovery)
-    _log_start(agent)
+    agent = await open_agent(settings, registry)
     if attend is not None:
         attend(agent)
     await agent.run(stop)
 
 
-def run(settings: Settings, registry: Registry) -> None:
-    """Run the agent until SIGTERM or SIGINT; a second signal does not wait for the orderly end."""
-
-    async def main() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(_crash_on_own)
-
-        def end() -> None:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
-            stop.set()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, end)
-        await serve(settings, registry, stop)
-
-    asyncio.run(main())
+async def open_agent(settings: Settings, registry: Registry) -> Agent:
+    """Open the store and put an agent on it. Raises BacklogError when it cannot be opened."""
+    streams = assembly.mint_streams()
+    backlog = SqliteBacklog(
+        settings.store.path,
+        max_bytes=settings.store.max_size_bytes,
+        keep_free=settings.store.keep_free_bytes,
+        ballast=settings.store.ballast_bytes,
+    )
+    recovery = await backlog.open(streams)
+    agent = Agent(settings, registry, backlog=backlog, streams=streams, recovery=recovery)
+    _log_start(agent)
+    return agent
 
 
 def _log_start(agent: Agent) -> None:
@@ -254,18 +364,3 @@ def _log_start(agent: Agent) -> None:
         recovery.unclean,
         agent.clock.reading().state.value,
     )
-
-
-def _crash_on_own(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """End the process for a bug in a callback of ours: with its books broken it cannot go on.
-
-    What only concerns a library is logged and left to the supervisors.
-    """
-    loop.default_exception_handler(context)
-    trace = getattr(context.get("exception"), "__traceback__", None)
-    while trace is not None:
-        if str(trace.tb_frame.f_globals.get("__name__", "")).startswith("gateway."):
-            log.critical("a bug in the agent: ending, so that the supervisor starts it anew")
-            loop.stop()
-            return
-        trace = trace.tb_next

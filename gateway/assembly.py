@@ -2,17 +2,21 @@
 
 import secrets
 from collections.abc import Iterator
+from functools import partial
+
+import msgspec
 
 from gateway import delivery, keeper, sender
 from gateway.admission import Device, Limits
-from gateway.config import BleSettings, DeviceSettings, SerialSettings, Settings
+from gateway.config import DeviceSettings, SerialSettings, Settings
 from gateway.crypto import CcmKey
 from gateway.dial import TlsSettings
 from gateway.errors import ConfigError
 from gateway.health import Health
-from gateway.model import CLASSES, Intake, Stream, Transport
+from gateway.hearing import Plan, Source
+from gateway.model import CLASSES, Intake, Stream
 from gateway.mqtt import MqttSettings
-from gateway.registry import LoadedDriver, Registry
+from gateway.registry import LoadedDriver, LoadedModem, Registry
 from gateway.transport import ble, serial
 
 _NS_PER_S = 1_000_000_000
@@ -67,9 +71,12 @@ def delivery_limits(settings: Settings) -> delivery.Limits:
             window=given.in_flight_window,
             ack_timeout_ns=given.ack_timeout_ns,
             min_rate=given.min_rate_bytes_per_s,
+            require_subscriber=settings.mqtt.require_subscriber,
         ),
         keep=keeper.KeepLimits(
-            commit_after_ns=given.commit_after_ns, memory_bytes=given.memory_bytes
+            commit_after_ns=given.commit_after_ns,
+            memory_bytes=given.memory_bytes,
+            strict=given.durability == "strict",
         ),
     )
 
@@ -108,31 +115,61 @@ def patterns(settings: Settings, registry: Registry) -> tuple[tuple[int, int, by
     return tuple(sorted({d.match.pattern for d in drivers if d.match is not None}))
 
 
-def transports(
+class BlePlan(msgspec.Struct, frozen=True):
+    """How to hear Bluetooth LE."""
+
+    settings: ble.BleSettings
+
+    def serves(self, wanted: Plan) -> bool:
+        """Whether nothing but fewer patterns are wanted: what they would keep out is unlisted."""
+        if not isinstance(wanted, BlePlan):
+            return False
+        mine, theirs = self.settings, wanted.settings
+        fits = mine.scan == "active" or set(theirs.patterns) <= set(mine.patterns)
+        return fits and msgspec.structs.replace(theirs, patterns=mine.patterns) == mine
+
+
+class SerialPlan(msgspec.Struct, frozen=True):
+    """How to hear through a modem, and which driver speaks to it."""
+
+    settings: serial.SerialSettings
+    modem: LoadedModem
+
+    def serves(self, wanted: Plan) -> bool:
+        """Whether just this is wanted."""
+        return self == wanted
+
+
+def sources(
     settings: Settings, registry: Registry, intake: Intake, health: Health
-) -> list[Transport]:
-    """Return the sources of frames as configured."""
-    made: list[Transport] = []
+) -> Iterator[Source]:
+    """Yield the sources of frames as configured. Raises ConfigError for what a modem refuses."""
     for source in settings.transports:
-        if isinstance(source, BleSettings):
+        if isinstance(source, SerialSettings):
+            plan = _serial_plan(source, registry)
+            make = partial(_serial, plan, intake, health)
+            yield Source(source.name, plan, make)
+        else:
             scan = ble.BleSettings(
                 adapter=source.adapter, scan=source.scan, patterns=patterns(settings, registry)
             )
-            made.append(ble.BleTransport(scan, intake, health))
-        else:
-            made.append(_serial(source, registry, intake, health))
-    return made
+            yield Source(
+                source.name, BlePlan(scan), partial(ble.BleTransport, scan, intake, health)
+            )
 
 
-def _serial(
-    source: SerialSettings, registry: Registry, intake: Intake, health: Health
-) -> serial.SerialTransport:
+def _serial_plan(source: SerialSettings, registry: Registry) -> SerialPlan:
     modem = registry.modem(source.modem)
     port = serial.SerialSettings(
         device=str(source.device), baud=source.baud, modem=source.modem_settings
     )
     try:
-        return serial.SerialTransport(port, modem.connect(), intake, health)
+        modem.connect().setup(source.modem_settings)
     except ValueError as error:  # a radio setting that this modem does not take
         cause = f"{source.name}: {error}"
         raise ConfigError(cause) from None
+    return SerialPlan(port, modem)
+
+
+def _serial(plan: SerialPlan, intake: Intake, health: Health) -> serial.SerialTransport:
+    return serial.SerialTransport(plan.settings, plan.modem.connect(), intake, health)

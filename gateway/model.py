@@ -42,6 +42,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     source: str  # name of the transport, e.g. "ble:hci0"
     address: str  # "C0:FF:EE:00:00:01" (upper case) or "lora:17"
     heard_at_ns: int
+    content: object  # what a repeat of it has too: compared, never read
     structures: tuple[Structure, ...] = ()  # BLE
     payload: bytes = b""  # LoRa
     rssi_dbm: int | None = None
@@ -49,15 +50,32 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Intake(Protocol):
-    """Where a transport hands over what it hears. Neither call blocks, waits or raises."""
+    """Where a transport hands over what it hears. No call blocks, waits or raises."""
 
-    def admits(self, address: str) -> bool:
-        """Count one heard frame; False: not listed, forget it before anything is made of it."""
+    def lists(self, address: str) -> bool:
+        """Whether a device is listed; nothing is counted."""
+        ...
+
+    def admits(self, address: str, content: object, rssi_dbm: int | None = None) -> int | None:
+        """Count one heard frame. Returns when that was, or None: forget it, it is counted.
+
+        It is asked before anything is made of a frame. `content` is whatever equals that of the
+        frame before exactly when the device says the same again.
+        """
         ...
 
     def hear(self, frame: Frame) -> None:
-        """Take a frame whose address was admitted. It ends in exactly one counter."""
+        """Take a frame that was admitted at its `heard_at_ns`. It ends in exactly one counter."""
         ...
+
+
+class Level(StrEnum):
+    """How full the backlog is; each level thins routine devices more than the one before."""
+
+    NORMAL = "normal"
+    ELEVATED = "elevated"
+    CRITICAL = "critical"
+    FULL = "full"
 
 
 class TransportState(StrEnum):
@@ -152,8 +170,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Bundle(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Contiguous observations of one stream, as stored; the message is rendered when it is sent.
 
-    `wall_offset_ns` is wall time minus boot time as known when the bundle was sealed, None while
-    the clock was not synchronised; `quality` is then `exact` or `holdover`, else empty.
+    `wall_offset_ns` is wall time minus boot time as known when its first observation came, None
+    while the clock was not synchronised; `quality` is then `exact` or `holdover`, else empty.
     """
 
     stream: str
@@ -180,10 +198,14 @@ class Lane(StrEnum):
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """How a PUBLISH ended: the PUBACK's reason code, or None when the connection ended first."""
+    """How a PUBLISH ended: the PUBACK's reason code, or None when the connection ended first.
+
+    `ended_with` is then the reason code of the broker's DISCONNECT, where it sent one.
+    """
 
     reason_code: int | None
     cause: str = ""
+    ended_with: int | None = None
 
 
 class Uplink(Protocol):
@@ -204,6 +226,11 @@ class Uplink(Protocol):
         """The broker's Maximum Packet Size (MQTT 5, 3.2.2.3.6)."""
         ...
 
+    @property
+    def outstanding_bytes(self) -> int:
+        """What the connection was given and the broker has not acknowledged, whoever sent it."""
+        ...
+
     def publish(self, lane: Lane, payload: bytes, done: Callable[[Outcome], None]) -> None:
         """Send with QoS 1; `done` is called once, from the event loop, never within this call."""
         ...
@@ -221,10 +248,69 @@ class Kept(msgspec.Struct, frozen=True, gc=False):
     bundle: Bundle
 
 
+class Moment(msgspec.Struct, frozen=True, gc=False):
+    """A moment as it can be told later, also after a restart.
+
+    `wall_offset_ns` is wall time minus boot time as known then, None while nobody knew.
+    """
+
+    boot: str
+    at_ns: int
+    wall_offset_ns: int | None = None
+
+
+class Loss(msgspec.Struct, frozen=True):
+    """Numbers of a stream that will never come: `first` to `last`, both included.
+
+    Reasons: `full` (the store had no room), `store` (it could not be used, and memory had no
+    room), `damaged` (a row could not be read any more), `aside` (set aside, and then there was no
+    room for it), `purged` (somebody deleted it).
+    """
+
+    stream: str
+    first: int
+    last: int
+    reason: str
+    at: Moment
+
+
+class LossDesk(Protocol):
+    """Where loss ranges are asked for that the platform has not heard of yet: `Delivery.desk`."""
+
+    on_loss: Callable[[], None]
+    """Called, from the event loop, when there is another one."""
+
+    def untold(self) -> Sequence[Loss]:
+        """Return those without a PUBACK yet, oldest first; one that grew is told again."""
+        ...
+
+    def told(self, losses: Sequence[Loss]) -> None:
+        """Hear which of them the broker has acknowledged, as they were returned."""
+        ...
+
+
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """A row of the backlog without its content."""
+
+    row: int
+    stream: str
+    klass: ObservationClass
+    first_seq: int
+    count: int
+
+
+class Aside(msgspec.Struct, frozen=True):
+    """A bundle the broker will never take, and why. `row`: where it stood in the backlog."""
+
+    bundle: Bundle
+    reason: str
+    row: int | None = None
+
+
 class PreviousStream(msgspec.Struct, frozen=True):
     """How a stream of an earlier run ended.
 
-    After an unclean end `next_seq` is one past the highest number kept.
+    After an unclean end `next_seq` is one past the highest number that was ever kept.
     """
 
     id: str
@@ -245,83 +331,5 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
     )  # address -> last counter
     unclean: bool = False  # the run before did not end orderly
     quarantined: str = ""  # where a damaged store was put, if one was found
-
-
-class Backlog(Protocol):
-    """Observations kept until the broker has acknowledged them.
-
-    One caller at a time: every coroutine is awaited before the next is started. What `append`
-    returned for is durable (power cut, SIGKILL). A row is handed out by `lease` to one holder
-    until it is settled or released; leases live in memory only, so a restart leases everything
-    again. Oldest first. Any coroutine may raise BacklogError: then nothing it was asked to do is
-    known to be durable.
-    """
-
-    @property
-    def bundles(self) -> int:
-        """Rows committed and not settled, leased or not."""
-        ...
-
-    @property
-    def observations(self) -> int:
-        """Observations in those rows."""
-        ...
-
-    @property
-    def bytes_used(self) -> int:
-        """Bytes the store takes on the medium."""
-        ...
-
-    @property
-    def unleased(self) -> int:
-        """Rows that `lease` could hand out."""
-        ...
-
-    async def open(self, streams: Sequence[Stream]) -> Recovery:
-        """Open or create the store, record the streams of this run, say what was there."""
-        ...
-
-    async def append(
-        self, bundles: Sequence[Bundle], counters: Mapping[str, int]
-    ) -> Sequence[int]:
-        """Commit bundles and replay counters in one transaction.
-
-        Returns the bundles' rows, in their order, leased to the caller.
-        """
-        ...
-
-    async def lease(self, limit: int) -> Sequence[Kept]:
-        """Hand out up to `limit` rows, oldest first."""
-        ...
-
-    def release(self, rows: Sequence[int]) -> None:
-        """Give leased rows back."""
-        ...
-
-    async def settle(self, rows: Sequence[int]) -> None:
-        """Delete acknowledged rows in one transaction."""
-        ...
-
-    async def oldest(self) -> Bundle | None:
-        """Return the oldest bundle kept, for its age."""
-        ...
-
-    async def first_unsettled(self, stream: str) -> int | None:
-        """Return the lowest sequence number kept of a stream of this run, None for none."""
-        ...
-
-    async def save_counters(self, counters: Mapping[str, int]) -> None:
-        """Commit replay counters alone (every 15 minutes at most)."""
-        ...
-
-    async def reserve_sessions(self) -> int:
-        """Reserve the next block of session numbers; its first. A run owns one from its start."""
-        ...
-
-    async def forget_previous(self) -> None:
-        """Delete the records of earlier runs: their end has been published."""
-        ...
-
-    async def close(self, streams: Sequence[Stream], counters: Mapping[str, int]) -> None:
-        """Record a clean end of this run and close."""
-        ...
+    losses: tuple[Loss, ...] = ()  # not yet acknowledged by the broker
+    memories: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])  # `remember`

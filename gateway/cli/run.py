@@ -5,7 +5,7 @@ import logging
 import typer
 
 from gateway.cli import logs
-from gateway.cli.configuration import DEFAULT, ConfigOption, load_settings, notes
+from gateway.cli.configuration import DEFAULT, ConfigOption, load_settings, load_with, notes
 from gateway.cli.exit_codes import ExitCode
 from gateway.errors import UgwError, UncleanEndError
 
@@ -29,10 +29,18 @@ def run(config: ConfigOption = DEFAULT) -> None:
     for remark in notes(settings, registry):
         log.warning(remark)
     # The agent brings everything with it, and `ugw --help` should not wait for that.
-    from gateway.app import run as run_agent  # noqa: PLC0415
+    from gateway.service import Launch  # noqa: PLC0415
+    from gateway.service import run as run_agent  # noqa: PLC0415
 
+    launch = Launch(
+        settings=settings,
+        registry=registry,
+        path=config,
+        load=lambda: load_with(registry, config),
+        set_log_level=logs.configure,
+    )
     try:
-        run_agent(settings, registry)
+        run_agent(launch)
     except UncleanEndError as error:
         log.error("ended, not clean: %s", error)  # noqa: TRY400 - expected trouble
         raise typer.Exit(ExitCode.FAILED) from None
