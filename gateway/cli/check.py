@@ -1,54 +1,191 @@
-"""`ugw check`: whether the configuration can be used, and what it amounts to."""
+"""`ugw check`: whether the agent could start with this configuration, and do its work."""
 
+import asyncio
+import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import msgspec
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from gateway.cli.configuration import DEFAULT, ConfigOption, JsonOption, load_settings, notes
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.terminal import note, print_json
+from gateway.cli.preflight import Probe, State, Verdict, examine, probes
+from gateway.cli.terminal import note, print_json, show
 from gateway.config import BleSettings, InvalidConfigError, Settings, TransportSettings
+from gateway.config.findings import printable
+from gateway.registry import Registry
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+_STYLES: Final = {
+    State.OK: "green",
+    State.WARNING: "bold yellow",
+    State.FAILED: "bold red",
+    State.SKIPPED: "dim",
+}
 
 
-def check(config: ConfigOption = DEFAULT, *, as_json: JsonOption = False) -> None:
-    """Check the configuration, and sum it up.
+OfflineOption = Annotated[
+    bool, typer.Option("--offline", help="Check the configuration alone; open nothing.")
+]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="End with 1 where there is a warning.")
+]
 
-    Every error is shown at once, with its place. Ends with 0 if the configuration can be used,
-    with 3 if not. Nothing is opened, sent or changed.
+
+def check(
+    config: ConfigOption = DEFAULT,
+    *,
+    offline: OfflineOption = False,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check the configuration, and try what the agent will need.
+
+    Every error of the configuration is shown at once, with its place. Then the store, each radio
+    and the way to the broker are tried, up to the right to publish: it leaves an event
+    "agent.check" at the broker and changes nothing else. An agent that runs is not disturbed.
+
+    Ends with 0 if the agent can start: what it repairs by itself, a broker that is away or a
+    radio that is missing, is a warning. Ends with 3 if the configuration cannot be used, with 4
+    if the agent cannot start, with 1 if --strict is given and there is a warning.
 
     [bold]Examples[/bold]
 
       ugw check
-      ugw check --config config/gateway.example.yaml
+      ugw check --strict
+      ugw check --offline --config config/gateway.example.yaml
       UGW__MQTT__HOST=localhost ugw check
     """
+    settings, registry = _loaded(config, as_json=as_json)
+    remarks = list(notes(settings, registry))
+    if not as_json:
+        _print_summary(config, settings, remarks)
+    wanted = [] if offline else list(probes(settings, registry))
+    verdicts = _examined(wanted, _Lines(wanted, silent=as_json))
+    code = _code(verdicts, strict=strict)
+    if as_json:
+        told = {"summary": dict(summary(settings)), "notes": remarks}
+        checks = msgspec.to_builtins(verdicts)
+        print_json({"file": str(config), "ok": code is ExitCode.OK, **told, "checks": checks})
+    elif wanted:
+        print(_conclusion(verdicts))
+    raise typer.Exit(code)
+
+
+def _loaded(config: Path, *, as_json: bool) -> tuple[Settings, Registry]:
     try:
-        settings, registry = load_settings(config)
+        return load_settings(config)
     except InvalidConfigError as error:
         if not as_json:
             raise
-        print_json({"file": str(config), "ok": False, "findings": _as_data(error)})
+        findings = msgspec.to_builtins(error.findings)
+        print_json({"file": str(config), "ok": False, "findings": findings})
         raise typer.Exit(ExitCode.CONFIGURATION) from None
-    remarks = list(notes(settings, registry))
-    if as_json:
-        summary = {title: list(lines) for title, lines in _summary(settings)}
-        print_json({"file": str(config), "ok": True, "summary": summary, "notes": remarks})
-        return
+
+
+def _examined(wanted: Sequence[Probe], lines: "_Lines") -> list[Verdict]:
+    verdicts: list[Verdict] = []
+
+    def tell(verdict: Verdict) -> None:
+        verdicts.append(verdict)
+        lines.tell(verdict)
+
+    with lines:
+        asyncio.run(examine(wanted, tell))
+    return verdicts
+
+
+def _code(verdicts: Iterable[Verdict], *, strict: bool) -> ExitCode:
+    states = {verdict.state for verdict in verdicts}
+    if State.FAILED in states:
+        return ExitCode.CANNOT_START
+    return ExitCode.FAILED if strict and State.WARNING in states else ExitCode.OK
+
+
+# ---------------------------------------------------------------------------------- what was tried
+class _Lines:
+    """Prints each verdict as it comes, and on a terminal what is still being looked at."""
+
+    def __init__(self, wanted: Sequence[Probe], *, silent: bool) -> None:
+        self._missing = [name for probe in wanted for name in probe.names]
+        self._width = max(map(len, self._missing), default=0)
+        self._silent = silent
+        self._attended = not silent and sys.stdout.isatty() and sys.stderr.isatty()
+        self._waiting: Status | None = None
+
+    def __enter__(self) -> Self:
+        if not self._silent and self._missing:
+            print()
+        self._wait()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._pause()
+
+    def tell(self, verdict: Verdict) -> None:
+        """Print one; there is but one terminal, so the waiting pauses meanwhile."""
+        self._pause()
+        self._missing.remove(verdict.name)
+        if not self._silent:
+            show(self._line(verdict))
+        self._wait()
+
+    def _wait(self) -> None:
+        if self._attended and self._missing:
+            names = f"looking at {', '.join(self._missing)}"
+            # A new one each time: rich's goes on from where it stood, and wipes what came since.
+            self._waiting = Console(stderr=True).status(
+                Text(names, "dim", no_wrap=True, overflow="ellipsis")
+            )
+            self._waiting.start()
+
+    def _pause(self) -> None:
+        if self._waiting is not None:
+            self._waiting.stop()
+            self._waiting = None
+
+    def _line(self, verdict: Verdict) -> Table:
+        line = Table.grid(padding=(0, 2, 0, 0))
+        line.add_column(no_wrap=True, min_width=len(State.WARNING))
+        line.add_column(no_wrap=True, min_width=self._width)
+        line.add_column(overflow="fold")
+        text = Text(printable(verdict.text))
+        state = Text(verdict.state.value, _STYLES[verdict.state])
+        line.add_row(state, verdict.name, text)
+        if verdict.remedy:
+            line.add_row("", "", Text(printable(verdict.remedy), "bold"))
+        return line
+
+
+def _conclusion(verdicts: Sequence[Verdict]) -> str:
+    failed = [verdict.name for verdict in verdicts if verdict.state is State.FAILED]
+    warnings = sum(verdict.state is State.WARNING for verdict in verdicts)
+    if failed:
+        return f"\nThe agent cannot start: {', '.join(failed)}."
+    if warnings:
+        return f"\nThe agent can start, with {warnings} warning{'s' if warnings > 1 else ''}."
+    return "\nThe agent can start."
+
+
+# ----------------------------------------------------------------------------- what is configured
+def _print_summary(config: Path, settings: Settings, remarks: Iterable[str]) -> None:
     print(f"{config}: ok")
-    for title, lines in _summary(settings):
+    for title, lines in summary(settings):
         for number, line in enumerate(lines):
             print(f"  {'' if number else title:<11} {line}")
     for remark in remarks:
         note(remark)
 
 
-def _as_data(error: InvalidConfigError) -> list[object]:
-    return [msgspec.to_builtins(finding) for finding in error.findings]
-
-
-def _summary(settings: Settings) -> Iterator[tuple[str, list[str]]]:
+def summary(settings: Settings) -> Iterator[tuple[str, list[str]]]:
     """Say what the configuration amounts to: title, lines."""
     gateway, store = settings.gateway, settings.store
     yield (

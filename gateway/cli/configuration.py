@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from gateway.config import DEFAULT_PATH, SerialSettings, Settings, load
+from gateway.config import (
+    DEFAULT_PATH,
+    SerialSettings,
+    Settings,
+    Whereabouts,
+    load,
+    whereabouts,
+)
 from gateway.errors import ConfigError
 from gateway.registry import Registry, discover
 
@@ -22,15 +29,35 @@ DEFAULT = DEFAULT_PATH
 
 def load_settings(path: Path) -> tuple[Settings, Registry]:
     """Load a configuration. Raises InvalidConfigError with all that is wrong with it."""
-    # A driver that cannot be used is in the registry; it is said once, by who asked.
-    logging.disable()
-    try:
-        registry = discover()
-    finally:
-        logging.disable(logging.NOTSET)
+    registry = installed_drivers()
+    return load_with(registry, path), registry
+
+
+def load_with(registry: Registry, path: Path) -> Settings:
+    """Load a configuration for these drivers. Raises InvalidConfigError, as `load_settings`."""
     settings = load(path, drivers=registry.models(), modems=registry.modems())
     _check_radio(settings, registry)
-    return settings, registry
+    return settings
+
+
+def agent_of(path: Path) -> Whereabouts:
+    """Find the agent that was started with a configuration, which may be broken since."""
+    # It brings rich, which the agent, whose settings are loaded here too, starts without.
+    from gateway.cli.terminal import note  # noqa: PLC0415
+
+    found = whereabouts(path)
+    for unread in found.notes:
+        note(unread)
+    return found
+
+
+def installed_drivers() -> Registry:
+    """Find the drivers. One that cannot be used is in the registry, and said by who asked."""
+    logging.disable()
+    try:
+        return discover()
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _check_radio(settings: Settings, registry: Registry) -> None:

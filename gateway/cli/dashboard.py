@@ -12,16 +12,14 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from gateway.cli.readings import value_text
+from gateway.cli.signs import law, light, signal
 from gateway.core import vocabulary, wire
 from gateway.health import Frames, Health
 from gateway.model import Observation, Result, TransportState
 
 _NS_PER_S: Final = 1_000_000_000
 _FRESH_S: Final = 2
-_BARS: Final = "▁▂▃▄▅▆▇█"
-_WEAKEST_DBM, _STRONGEST_DBM = -110, -50
-_UNITS: Final = {"Cel": "°C", "ug/m3": "µg/m³", "m/s2": "m/s²", "uS/cm": "µS/cm", "deg": "°"}
-_PLAIN_UNITS: Final = ("1", "")  # need not be written
 # The quantities with a column of their own; the first of the others stands beside them.
 _TEMPERATURE, _HUMIDITY = "air_temperature", "relative_humidity"
 _ANOTHER: Final = {
@@ -31,7 +29,6 @@ _ANOTHER: Final = {
 }
 _HEAD_LINES: Final = 2  # title and column heads
 _FEWEST_SENSORS: Final = 3
-_GOOD, _FAIR = 0.5, 0.2  # of the way from the weakest signal to the strongest
 
 
 class Sensor(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,7 +133,7 @@ def _row(sensor: Sensor, now_ns: int) -> tuple[RenderableType, ...]:
     temperature, humidity = results.pop(_TEMPERATURE, None), results.pop(_HUMIDITY, None)
     cells = (
         sensor.name,
-        _signal(newest.link.rssi_dbm),
+        signal(newest.link.rssi_dbm),
         _value(temperature),
         _value(humidity),
         _another(results),
@@ -161,18 +158,8 @@ def _value(result: Result | None) -> str:
     name, value, scale, *_ = result
     if isinstance(value, bool) or not isinstance(value, int):
         return str(value)
-    unit = vocabulary.unit(name)
     number = f"{value / 10**scale:.1f}" if scale else wire.decimal(value, 0)
-    return number if unit in _PLAIN_UNITS else f"{number} {_UNITS.get(unit, unit)}"
-
-
-def _signal(rssi_dbm: int | None) -> Text:
-    if rssi_dbm is None:
-        return Text("")
-    share = (rssi_dbm - _WEAKEST_DBM) / (_STRONGEST_DBM - _WEAKEST_DBM)
-    bar = _BARS[min(len(_BARS) - 1, max(0, int(share * len(_BARS))))]
-    colour = "green" if share > _GOOD else "yellow" if share > _FAIR else "red"
-    return Text.assemble((bar, colour), f" {rssi_dbm} dBm")
+    return value_text(number, vocabulary.unit(name))
 
 
 # ------------------------------------------------------------------------------------ all the rest
@@ -183,7 +170,7 @@ def _foot(page: Page) -> RenderableType:
     lines.add_row()
     if not page.over:
         lines.add_row("radios", _radios(page.health))
-        lines.add_row("broker", _broker(page.broker))
+        lines.add_row("broker", _broker(page.broker, page.store))
     lines.add_row("backlog", _backlog(page))
     lines.add_row("frames", _frames(page.health))
     lines.add_row("observations", _observations(page.health))
@@ -198,25 +185,27 @@ def _radios(health: Health) -> Text:
     text = Text()
     for number, radio in enumerate(health.transports.values()):
         up = radio.state is TransportState.UP
-        text.append("   " if number else "").append_text(_light(up=up))
+        text.append("   " if number else "").append_text(light(up=up))
         text.append(radio.name if up else f"{radio.name} {radio.state.value}: {radio.cause}")
     return text
 
 
-def _broker(broker: Broker) -> Text:
+def _broker(broker: Broker, store: Store) -> Text:
     place = f"{broker.host}:{broker.port}"
-    text = _light(up=broker.connected)
+    text = light(up=broker.connected)
     if broker.connected:
         text.append(f"connected to {place}, MQTT {broker.version}; ")
         text.append(f"in flight {broker.in_flight} of {broker.window}")
     else:
         text.append(f"not connected to {place}", "bold red")
+        where = "the store" if store.usable else "memory"
+        text.append(f": what is heard waits in {where}", "red")
     return text.append(f"  ({broker.note})" if broker.note else "", "dim")
 
 
 def _backlog(page: Page) -> Text:
     health, store = page.health, page.store
-    text = _light(up=store.usable)
+    text = light(up=store.usable)
     if not store.usable:
         text.append(f"the store cannot be used: {health.in_memory()} wait in memory", "bold red")
     elif waiting := health.in_backlog():
@@ -234,7 +223,7 @@ def _frames(health: Health) -> Text:
     counted = {name: getattr(health.frames, name) for name in Frames.__struct_fields__}
     heard, decoded = counted.pop("heard"), counted.pop("decoded")
     counted["refused"] = sum(health.frames.refused.values())
-    return _law(
+    return law(
         f"heard {heard}",
         {**counted, "waiting": health.waiting(), "decoded": decoded},
         health.frames_law(),
@@ -251,15 +240,7 @@ def _observations(health: Health) -> Text:
         "delivered": o.delivered,
     }
     begun = f"recovered {o.recovered} + " if o.recovered else ""
-    return _law(f"{begun}observed {o.observed}", places, health.observations_law())
-
-
-def _law(whole: str, parts: Mapping[str, int], remainder: int) -> Text:
-    """Write the sum without its zeros, and what is missing in it."""
-    said = " + ".join(f"{name} {value}" for name, value in parts.items() if value)
-    if remainder == 0:
-        return Text.assemble(("✓ ", "green"), f"{whole} = {said or 0}")
-    return Text.assemble((f"✗ off by {remainder}: ", "bold red"), f"{whole} = {said or 0}")
+    return law(f"{begun}observed {o.observed}", places, health.observations_law())
 
 
 def _laws(health: Health) -> Text:
@@ -267,7 +248,3 @@ def _laws(health: Health) -> Text:
     if health.frames_law() or health.observations_law():
         return Text("this must never be: please report it", "bold red")
     return Text("both add up; unlisted are strangers, counted and forgotten", "dim")
-
-
-def _light(*, up: bool) -> Text:
-    return Text.assemble(("● ", "green") if up else ("○ ", "red"))

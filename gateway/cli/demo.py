@@ -21,7 +21,9 @@ from gateway.app import Agent, serve
 from gateway.cli import dashboard
 from gateway.cli.broker_address import host_and_port
 from gateway.cli.onlooker import Messages, Onlooker
+from gateway.cli.terminal import note
 from gateway.config import Settings, load
+from gateway.config.mqtt import is_loopback
 from gateway.errors import UgwError
 from gateway.registry import Registry, discover
 from gateway.sim.agent_config import AgentOptions
@@ -36,6 +38,7 @@ _TRUST: Final = "clock: {source: system}\n"
 # For the same reason they may go to any broker in clear. The demo's own knows no MQTT 5.
 _YOURS: Final = {"UGW__MQTT__ALLOW_CLEARTEXT": "true"}
 _OWN: Final = {"UGW__MQTT__VERSION": "3.1.1"}
+_IN_CLEAR: Final = "in clear: anybody on the way can read and change it"
 
 
 class _Wish(msgspec.Struct, frozen=True):
@@ -60,7 +63,8 @@ def demo(
 ) -> None:
     """Run the whole gateway on simulated hardware and show it live. Ctrl-C ends it.
 
-    Twenty Bluetooth sensors and five LoRa nodes are simulated; the agent is the real one.
+    Twenty Bluetooth sensors and five LoRa nodes are simulated; the agent is the real one. What
+    they say is made up, so it goes to a broker of yours without TLS.
 
     [bold]Examples[/bold]
 
@@ -107,6 +111,10 @@ async def _demo(wish: _Wish) -> None:
 async def _broker(wish: _Wish, view: "_View", stack: AsyncExitStack) -> tuple[str, int]:
     """Return where the agent is to send; the demo's own broker ends with the stack."""
     if wish.address is not None:
+        host, _ = wish.address
+        if not is_loopback(host):
+            view.note = _IN_CLEAR
+            note(f"what the demo's sensors say goes to {host} {_IN_CLEAR}")
         return wish.address
     own = await stack.enter_async_context(DemoBroker())
     if wish.outage:

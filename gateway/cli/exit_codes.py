@@ -15,6 +15,6 @@ class ExitCode(IntEnum):
     CONFIGURATION = 3
     """The configuration cannot be used; the findings are on standard error."""
     CANNOT_START = 4
-    """The agent could not start: something it needs is missing or taken."""
+    """The agent could not start, or (check) could not: what it needs is missing or taken."""
     INTERRUPTED = 130
-    """Interrupted by Ctrl-C; what runs until Ctrl-C (run, demo, simulate) ends with 0."""
+    """Interrupted by Ctrl-C; what is meant to (run, demo, simulate, radio scan) ends with 0."""

@@ -4,13 +4,15 @@ Only the module of the command that is run is imported, so `ugw version` is quic
 carries nothing of the other commands.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from gateway.cli.exit_codes import ExitCode
 from gateway.errors import ConfigError, UgwError
@@ -18,14 +20,26 @@ from gateway.version import __version__
 
 # In the order of the help. A module offers a function of its own name, or `app` when it has
 # commands of its own; what needs something that is not installed is left out of the help.
-COMMANDS = ("run", "demo", "check", "simulate", "config", "version")
+COMMANDS = (
+    "run",
+    "demo",
+    "check",
+    "status",
+    "sensors",
+    "radio",
+    "drivers",
+    "backlog",
+    "config",
+    "simulate",
+    "version",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `ugw` with these arguments, by default those of the process; ends by SystemExit."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        application(words)(words, prog_name="ugw")
+        application(_to_complete() or words)(words, prog_name="ugw")
     except ConfigError as error:
         _report(error)
         sys.exit(ExitCode.CONFIGURATION)
@@ -36,15 +50,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(ExitCode.INTERRUPTED)
 
 
+def _to_complete() -> list[str]:
+    """Return what was typed behind `ugw`, if a shell asks how it could go on."""
+    if "_UGW_COMPLETE" not in os.environ:
+        return []
+    # As typer's scripts hand it over: bash in the first, zsh and fish in the second.
+    typed = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS", "")
+    return typed.split()[1:]
+
+
 def _report(error: UgwError) -> None:
     # Imported now, for it brings rich and the configuration's model.
     import_module("gateway.cli.terminal").report(error)
+
+
+class _InOrder(TyperGroup):
+    """The commands in the order of COMMANDS; typer puts those that have commands last."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - typer keeps its type private
+        """Return the names as help and completion show them."""
+        there = super().list_commands(ctx)
+        return [name for name in COMMANDS if name in there]
 
 
 def application(words: Sequence[str]) -> typer.Typer:
     """Put the command together: with the module of the one that is called, or with all."""
     app = typer.Typer(
         name="ugw",
+        cls=_InOrder,
         no_args_is_help=True,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,  # a traceback belongs into a bug report as it is

@@ -71,7 +71,7 @@ class Onlooker:
     def _store(self) -> Store:
         keeper = self._agent.delivery.keeper
         return Store(
-            usable=keeper.state == "ok",
+            usable=keeper.state != "memory-only",
             bundles=self._agent.backlog.bundles,
             oldest_age_s=age_s(keeper.oldest, self._agent.clock),
         )

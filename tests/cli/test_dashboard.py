@@ -154,7 +154,8 @@ def test_an_outage_is_told_in_two_lines() -> None:
         broker=DOWN,
         store=Store(usable=True, bundles=10, oldest_age_s=9),
     )
-    assert line_of(page, "broker").endswith("○ not connected to 127.0.0.1:1883  (back in 6 s)")
+    waits = "what is heard waits in the store  (back in 6 s)"
+    assert line_of(page, "broker").endswith(f"○ not connected to 127.0.0.1:1883: {waits}")
     waiting = "● 38 observations in 10 bundles wait on disk, the oldest for 9 s"
     assert line_of(page, "backlog").endswith(waiting)
 
@@ -162,7 +163,9 @@ def test_an_outage_is_told_in_two_lines() -> None:
 def test_a_store_that_fails_is_said_with_what_depends_on_it() -> None:
     health = Health(CLOCK)
     health.in_memory = lambda: 7
-    page = a_page(health=health, store=Store(usable=False, bundles=0, oldest_age_s=None))
+    store = Store(usable=False, bundles=0, oldest_age_s=None)
+    page = a_page(health=health, broker=DOWN, store=store)
+    assert "what is heard waits in memory" in line_of(page, "broker")
     assert line_of(page, "backlog").endswith("○ the store cannot be used: 7 wait in memory")
 
 

@@ -19,7 +19,7 @@ from gateway.cli.exit_codes import ExitCode
 from gateway.cli.main import main
 from gateway.errors import BacklogError, SimulatorError
 from gateway.sim.demo_broker import DemoBroker
-from tests.brokers import HANG_S, Mosquitto, Subscriber, strict_run
+from tests.brokers import HANG_S, Mosquitto, Subscriber, free_port, strict_run
 
 SENSORS = 25
 LAW = re.compile(r"^(frames|observations) +(\S) (.*)$", re.MULTILINE)
@@ -153,6 +153,29 @@ def test_on_a_terminal_it_is_a_live_page_and_ctrl_c_ends_it(demo: Demo) -> None:
     assert code == 0
     assert group != process.pid  # Ctrl-C must not end the world before the agent
     assert gone(born)
+
+
+def test_without_its_broker_it_says_that_all_waits_in_the_store(demo: Demo) -> None:
+    process = demo("--broker", f"127.0.0.1:{free_port()}", "--duration", "6")
+    printed, _ = process.communicate(timeout=HANG_S)
+
+    text = printed.decode()
+    assert process.returncode == 0, text
+    page = " ".join(text.split())
+    assert re.search(r"broker ○ not connected to \S+: what is heard waits in the store", page)
+    assert re.search(r"backlog ● \d+ observations in \d+ bundles wait on disk", page)
+    assert "in clear" not in text  # nobody stands between this machine and itself
+
+
+def test_a_broker_elsewhere_is_sent_to_in_clear_and_that_is_said(demo: Demo) -> None:
+    process = demo("--broker", "broker.invalid:1883", "--duration", "6")
+    printed, _ = process.communicate(timeout=HANG_S)
+
+    text = printed.decode()
+    first = text.splitlines()[0]
+    assert first.startswith("note: what the demo's sensors say goes to broker.invalid in clear:")
+    page = " ".join(text.split())
+    assert "(in clear: anybody on the way can read and change it)" in page
 
 
 # ------------------------------------------------------------------------------- what can be wrong

@@ -13,6 +13,7 @@ from gateway.errors import BacklogError
 from gateway.version import __version__
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+EVERY = entry.COMMANDS
 
 
 def end_of(*words: str) -> int:
@@ -105,13 +106,34 @@ def test_a_command_that_lacks_something_is_left_out_and_says_what_it_lacks(
     assert "no Python module gateway.cli.vanished" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["run"], ["check"], ["config", "show"], ["config", "schema"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run"],
+        ["check"],
+        ["status"],
+        *(["sensors", name] for name in ("list", "show")),
+        ["radio", "scan"],
+        *(["drivers", name] for name in ("list", "show")),
+        *(["backlog", name] for name in ("stats", "peek", "export", "purge")),
+        *(["backlog", "set-aside", name] for name in ("list", "show", "requeue", "drop")),
+        *(["config", name] for name in ("show", "schema", "validate", "diff", "migrate")),
+    ],
+    ids=" ".join,
+)
 def test_the_help_of_a_command_shows_examples(
-    words: list[str], capsys: pytest.CaptureFixture[str]
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(entry, "COMMANDS", EVERY)
     assert end_of(*words, "--help") == ExitCode.OK
 
     assert f"  ugw {' '.join(words)}" in capsys.readouterr().out
+
+
+def test_help_lists_the_commands_in_their_order(ugw: Command) -> None:
+    shown = ugw("--help", NO_COLOR="1", TERM="dumb").stdout
+    listed = [line.split()[1] for line in shown.splitlines() if line.startswith("│ ")]
+    assert [name for name in listed if name in EVERY] == list(EVERY)
 
 
 def test_what_a_person_can_mend_is_said_with_its_remedy_and_no_traceback(

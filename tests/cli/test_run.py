@@ -1,10 +1,10 @@
 """`ugw run`: the configuration first, then the agent, and one line per event."""
 
 import os
-import pty
+import re
 import subprocess
 import sys
-import types
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,11 +12,10 @@ import pytest
 
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.main import main
-from gateway.config import Settings
 from gateway.errors import BacklogError
-from gateway.registry import Registry
+from gateway.service import Launch
 
-Run = Callable[[Settings, Registry], None]
+Run = Callable[[Launch], None]
 
 
 @pytest.fixture
@@ -25,9 +24,7 @@ def agent(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], None]:
     monkeypatch.setattr("gateway.cli.logs.configure", lambda _level: None)
 
     def replace(run: Run) -> None:
-        stand_in = types.ModuleType("gateway.app")
-        stand_in.run = run  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "gateway.app", stand_in)
+        monkeypatch.setattr("gateway.service.run", run)
 
     return replace
 
@@ -41,19 +38,21 @@ def end_of(*words: str) -> int | str | None:
 def test_the_agent_is_handed_the_settings_and_the_drivers(
     agent: Callable[[Run], None], good: Path
 ) -> None:
-    handed: list[tuple[Settings, Registry]] = []
-    agent(lambda settings, registry: handed.append((settings, registry)))
+    handed: list[Launch] = []
+    agent(handed.append)
 
     assert end_of("run", "--config", str(good)) == ExitCode.OK
-    ((settings, registry),) = handed
-    assert settings.gateway.id == "gw-1"
-    assert "cayenne-lpp" in registry.models()
+    (launch,) = handed
+    assert launch.settings.gateway.id == "gw-1"
+    assert "cayenne-lpp" in launch.registry.models()
+    assert launch.path == good
+    assert launch.load() == launch.settings
 
 
 def test_with_a_faulty_configuration_the_agent_is_not_started(
     agent: Callable[[Run], None], bad: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    agent(lambda _settings, _registry: pytest.fail("started"))
+    agent(lambda _launch: pytest.fail("started"))
 
     assert end_of("run", "--config", str(bad)) == ExitCode.CONFIGURATION
     assert "unknown key 'hpptp'" in capsys.readouterr().err
@@ -62,7 +61,7 @@ def test_with_a_faulty_configuration_the_agent_is_not_started(
 def test_an_agent_that_cannot_start_says_why_in_one_line(
     agent: Callable[[Run], None], good: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(_settings: Settings, _registry: Registry) -> None:
+    def fail(_launch: Launch) -> None:
         cause = "/var/lib/ugw is not writable"
         raise BacklogError(cause, "chown it to the agent's user")
 
@@ -76,13 +75,16 @@ def test_an_agent_that_cannot_start_says_why_in_one_line(
 def test_notes_are_logged_at_the_start(
     agent: Callable[[Run], None], good: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    good.write_text(good.read_text() + "http: {}\n")
-    agent(lambda _settings, _registry: None)
+    good.write_text(good.read_text() + "delivery: {durability: strict}\n")
+    agent(lambda _launch: None)
 
     end_of("run", "--config", str(good))
-    assert any(record.getMessage().startswith("http: ") for record in caplog.records)
+    assert any(
+        record.getMessage().startswith("delivery.durability: ") for record in caplog.records
+    )
 
 
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"
 SPEAK = """
 import logging
 from gateway.cli import logs
@@ -91,27 +93,43 @@ log = logging.getLogger("gateway.test")
 log.info("up name=%s", "ble:hci0")
 log.debug("not shown")
 log.warning("two\\nlines \\x1b[31m")
+try:
+    1 / 0
+except ZeroDivisionError:
+    log.critical("a bug", exc_info=True)
 """
 
 
-def test_an_event_is_one_line_without_time_for_the_journal() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SPEAK], capture_output=True, text=True, check=True
-    )
+def said(**environ: str) -> list[str]:
+    """Return the lines that SPEAK writes to a file; {} stands for that file's device:inode."""
+    with tempfile.TemporaryFile("w+") as stderr:
+        status = os.fstat(stderr.fileno())
+        name = f"{status.st_dev}:{status.st_ino}"
+        surroundings = {key: value.replace("{}", name) for key, value in environ.items()}
+        outside = {key: value for key, value in os.environ.items() if key != "JOURNAL_STREAM"}
+        done = subprocess.run(
+            [sys.executable, "-c", SPEAK],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env={**outside, **surroundings},
+            check=True,
+        )
+        assert done.stdout == b""
+        stderr.seek(0)
+        return stderr.read().splitlines()
 
-    assert done.stdout == ""
-    assert done.stderr.splitlines() == [
-        "INFO gateway.test: up name=ble:hci0",
-        "WARNING gateway.test: two lines  [31m",
-    ]
+
+def test_an_event_is_one_line_with_its_priority_and_no_time_in_the_journal() -> None:
+    up, lines, bug, *traceback = said(JOURNAL_STREAM="{}")
+    assert up == "<6>INFO gateway.test: up name=ble:hci0"
+    assert lines == "<4>WARNING gateway.test: two lines  [31m"
+    assert bug == "<2>CRITICAL gateway.test: a bug"
+    assert traceback[-1] == "<2>ZeroDivisionError: division by zero"
+    assert all(line.startswith("<2>") for line in traceback)
 
 
-def test_a_terminal_is_told_the_time() -> None:
-    ours, theirs = pty.openpty()
-    with os.fdopen(theirs, "wb") as terminal:
-        subprocess.run([sys.executable, "-c", SPEAK], stderr=terminal, check=True)
-        first = os.read(ours, 4096).decode().splitlines()[0]
-    os.close(ours)
-
-    assert first.endswith(" INFO gateway.test: up name=ble:hci0")
-    assert first.startswith("20")
+@pytest.mark.parametrize("inherited", [{}, {"JOURNAL_STREAM": "8:12345"}])
+def test_a_log_that_is_not_the_journal_tells_the_time(inherited: dict[str, str]) -> None:
+    first, second, *_ = said(**inherited)
+    assert re.fullmatch(rf"{TIME} INFO gateway.test: up name=ble:hci0", first)
+    assert re.fullmatch(rf"{TIME} WARNING gateway.test: two lines  \[31m", second)
