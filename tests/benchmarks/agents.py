@@ -72,9 +72,17 @@ async def agent_at(
     directory: Path, *, port: int, devices: int = 0, extra: str = "", connect: Connect = connect
 ) -> AsyncGenerator[Subject]:
     """Run an agent on a store of its own; it ends in order, with both of its laws kept."""
-    settings = _settings(directory, port=port, devices=devices, extra=extra)
+    settings = settings_at(directory, port=port, devices=devices, extra=extra)
+    max_bytes = settings.store.max_size_bytes
+    backlog = WatchedBacklog(directory, max_bytes=max_bytes, connect=connect)
+    async with agent_on(backlog, settings) as subject:
+        yield subject
+
+
+@asynccontextmanager
+async def agent_on(backlog: WatchedBacklog, settings: Settings) -> AsyncGenerator[Subject]:
+    """Run an agent on this store; it ends in order, with both of its laws kept."""
     streams = assembly.mint_streams()
-    backlog = WatchedBacklog(directory, max_bytes=settings.store.max_size_bytes, connect=connect)
     recovery = await backlog.open(streams)
     agent = Agent(settings, discover(), backlog=backlog, streams=streams, recovery=recovery)
     stop = asyncio.Event()
@@ -88,7 +96,8 @@ async def agent_at(
     assert agent.health.observations_law() == 0
 
 
-def _settings(directory: Path, *, port: int, devices: int, extra: str) -> Settings:
+def settings_at(directory: Path, *, port: int, devices: int = 0, extra: str = "") -> Settings:
+    """Return the configuration of an agent on a store there."""
     directory.mkdir(parents=True, exist_ok=True)
     listed = "".join(f'  - {{address: "{address(number)}"}}\n' for number in range(devices))
     path = directory / "gateway.yaml"

@@ -51,7 +51,7 @@ BENCHMARKS: Final = (
     Benchmark("drain", bench_drain.measure, 35),
     Benchmark("disk", bench_disk.measure, 65),
     Benchmark("latency", bench_latency.measure, 35),
-    Benchmark("memory", bench_memory.measure, 25),
+    Benchmark("memory", bench_memory.measure, 55),
     Benchmark("strangers-own", bench_strangers.measure_own, 130),
     Benchmark("strangers-process", bench_strangers.measure_process, 115),
     Benchmark("idle", bench_idle.measure, 65),

@@ -19,8 +19,10 @@ from tests.benchmarks.agents import AgentProcess, agent_process
 from tests.benchmarks.bench_hot_path import broker
 from tests.benchmarks.traffic import OPEN_INTAKE, address
 from tests.benchmarks.waiting import until
+from tests.brokers import free_port
 
 MODEM: Final = "usb-lora"
+_KEY: Final = bytes(range(16))
 _POLL_S: Final = 0.001
 
 
@@ -60,9 +62,10 @@ class _Head(msgspec.Struct):
 class Site:
     """Everything around an agent; each `agent` is a new process on the same store."""
 
-    def __init__(self, world: TimedWorld, config: Path) -> None:
+    def __init__(self, world: TimedWorld, config: Path, page: str) -> None:
         self.world = world
         self.config = config
+        self.page = page  # the URL of its status page
         self.arrivals: list[Arrival] = []
         self.streams: dict[str, int] = {}  # each run has its own -> when its first message came
 
@@ -102,10 +105,11 @@ async def site(sensors: Iterable[SensorOptions]) -> AsyncGenerator[Site]:
         async with TimedWorld() as world, asyncio.TaskGroup() as group:
             for sensor in sensors:
                 world.add_sensor(sensor)
-            options = AgentOptions(
-                mqtt_port=port, extra=f"clock: {{source: system}}\n{OPEN_INTAKE}\n"
-            )
-            made = Site(world, world.agent_config(Path(directory) / "agent", options))
+            listen = f"127.0.0.1:{free_port()}"
+            extra = f"clock: {{source: system}}\nhttp: {{listen: {listen}}}\n{OPEN_INTAKE}\n"
+            options = AgentOptions(mqtt_port=port, extra=extra)
+            config = world.agent_config(Path(directory) / "agent", options)
+            made = Site(world, config, f"http://{listen}")
             subscribed = asyncio.Event()
             listening = group.create_task(made.listen(port, subscribed), name="platform")
             await subscribed.wait()
@@ -113,9 +117,10 @@ async def site(sensors: Iterable[SensorOptions]) -> AsyncGenerator[Site]:
             listening.cancel()
 
 
-def thermometers(count: int, *, every_s: float) -> list[SensorOptions]:
-    """Return so many listed sensors."""
+def thermometers(count: int, *, every_s: float, sealed: bool = False) -> list[SensorOptions]:
+    """Return so many listed sensors, each with a key if they are to be `sealed`."""
+    model, key = ("bthome-v2-encrypted", _KEY) if sealed else ("bthome-v2", b"")
     return [
-        SensorOptions(model="bthome-v2", address=address(number), every_s=every_s)
+        SensorOptions(model=model, address=address(number), every_s=every_s, key=key)
         for number in range(count)
     ]

@@ -1,8 +1,11 @@
 """A benchmark tells what it measured: a budget may be missed, never hidden."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
+from tests.benchmarks import overload, overload_plot
 from tests.benchmarks.budgets import BENCHMARKS, Benchmark
 from tests.benchmarks.rows import Row, Verdict, at_least, at_most, not_built
 from tests.benchmarks.worker import run
@@ -49,3 +52,21 @@ def test_rows_survive_the_way_from_their_process() -> None:
 
 def test_benchmarks_have_names_of_their_own() -> None:
     assert len({benchmark.name for benchmark in BENCHMARKS}) == len(BENCHMARKS)
+
+
+def test_under_overload_the_rest_is_thinned_both_laws_hold_and_every_event_arrives() -> None:
+    """In hurried time; that all events came is checked by the measurement itself."""
+    told = overload.measure(overload.QUICK)
+    (step,) = told.steps
+    assert (step.frames_law, step.observations_law) == (0, 0)
+    assert step.thinned_per_s > 0
+    assert step.levels["normal"] < 1
+    assert told.observed == told.delivered + told.dropped
+    assert told.events > told.events_missing == 0
+
+
+def test_the_committed_picture_is_drawn_from_the_committed_numbers(tmp_path: Path) -> None:
+    told = overload_plot.load(overload.DIRECTORY / "overload.json")
+    overload_plot.draw(told, tmp_path / "overload.svg")
+    drawn = (tmp_path / "overload.svg").read_bytes()
+    assert drawn == (overload.DIRECTORY / "overload.svg").read_bytes(), "make plot"

@@ -50,6 +50,7 @@ def heard(address: str, content: tuple[Structure, ...], at_ns: int) -> Frame:
         source="ble:hci0",
         address=address,
         heard_at_ns=at_ns,
+        content=content,
         structures=content,
         rssi_dbm=RSSI_DBM,
     )

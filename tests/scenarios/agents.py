@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -33,12 +33,19 @@ def boot_ns() -> int:
 class AgentProcess:
     """One run of `python -m gateway run`, from its start on."""
 
-    def __init__(self, config: Path, log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        config: Path,
+        log: Path,
+        environment: Mapping[str, str],
+        *,
+        within: Sequence[str] = (),
+    ) -> None:
         self._log = log
         inherited = {name: value for name, value in os.environ.items() if "UGW__" not in name}
         with log.open("wb") as file:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "run", "--config", str(config)],
+                [*within, sys.executable, "-m", "gateway", "run", "--config", str(config)],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
@@ -55,6 +62,10 @@ class AgentProcess:
     def log(self) -> str:
         """What it has said so far."""
         return self._log.read_text()
+
+    def hang_up(self) -> None:
+        """Ask it to read its configuration anew."""
+        self._process.send_signal(signal.SIGHUP)
 
     def terminate(self) -> None:
         """Ask it to end in order."""

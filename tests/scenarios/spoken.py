@@ -126,19 +126,29 @@ class Spoken:
 
     def check(self, observation: Any) -> None:  # noqa: ANN401 - an object of a message
         """Fail unless an observation of a followed sensor says what that said: all, no more."""
-        device = observation["device"]
-        if self.knows(device):
-            results = {
-                (one["observedProperty"], one.get("channel", "")): one["result"]
-                for one in observation["results"]
-            }
-            place = self._places[device]
-            serial = (
-                results[place.observed_property, place.channel]
-                if place.observed_property
-                else observation["link"]["frameCounter"]
-            )
-            said = self._said[device, serial]
+        if self.knows(observation["device"]):
+            said, results = self._found(observation)
             assert results == said.values, f"another thing was said: {observation}"
-            heard_s = datetime.fromisoformat(observation["phenomenonTime"]).timestamp()
-            assert said.at_s - _EARLIEST_S <= heard_s <= time.time(), f"not then: {observation}"
+            if observation["timeQuality"] != "unknown":
+                time_text = observation["phenomenonTime"]
+                self.check_time(observation, datetime.fromisoformat(time_text).timestamp())
+
+    def check_time(self, observation: Any, heard_s: float) -> None:  # noqa: ANN401 - the same
+        """Fail unless an observation of a followed sensor can have been heard then (Unix time)."""
+        said, _ = self._found(observation)
+        assert said.at_s - _EARLIEST_S <= heard_s <= time.time(), f"not then: {observation}"
+
+    def _found(self, observation: Any) -> tuple[Said, Values]:  # noqa: ANN401 - the same
+        """Return what was said, by the serial in what the message says, and that."""
+        device = observation["device"]
+        results = {
+            (one["observedProperty"], one.get("channel", "")): one["result"]
+            for one in observation["results"]
+        }
+        place = self._places[device]
+        serial = (
+            results[place.observed_property, place.channel]
+            if place.observed_property
+            else observation["link"]["frameCounter"]
+        )
+        return self._said[device, serial], results

@@ -2,13 +2,21 @@
 
 Whatever a scenario does, at its end it is judged the same way (`Stage.judge`): nothing lost,
 nothing invented, nothing twice under another key, both laws exact in every status, no word of a
-stranger.
+stranger, and every message that came true to the strict schema.
 """
 
 import asyncio
 import os
 import signal
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -16,23 +24,25 @@ from typing import Any, Final, NamedTuple, Self
 
 from gateway.model import Bundle
 from gateway.sim.agent_config import AgentOptions, device_name
-from gateway.sim.bluez_air import Advertisement
+from gateway.sim.broker import Offer, ScriptedBroker
 from gateway.sim.ledger import KILL_MARGIN_NS, Ledger, Sent
-from gateway.sim.sensors import Emission, LoraPacket, Sensor, SensorOptions
-from gateway.sim.world import World
-from tests.brokers import Mosquitto, Subscriber
+from gateway.sim.proxy import Line, Proxy
+from gateway.sim.sensors import SensorOptions
+from tests.brokers import Mosquitto, ServerTls, Subscriber, Taken, free_port
 from tests.scenarios.agents import AgentProcess, boot_ns, contents, copy_store, kept_rows
-from tests.scenarios.judge import Json, Judge
-from tests.scenarios.link import SlowLink
+from tests.scenarios.air import MODEM, HeardWorld
+from tests.scenarios.judge import Judge
+from tests.scenarios.media import SmallMedium
 from tests.scenarios.spoken import Spoken
+from tests.schema.published import Json
 
 HANG_GUARD_S: Final = 30.0  # no promise: only the end of a wait that would never end
 POLL_S: Final = 0.02
 BLE: Final = "ble:hci0"
-MODEM: Final = "usb-lora"
 SERIAL: Final = f"serial:{MODEM}"
 KEY: Final = bytes(range(16))
-ROOT: Final = "ugw/v1/kiel/gw-sim"
+GATEWAY: Final = "gw-sim"
+ROOT: Final = f"ugw/v1/kiel/{GATEWAY}"
 LORA_STRANGER: Final = 60_999  # its address is looked for in all that is written
 
 # Nothing is limited by policy, unless a scenario is about that.
@@ -42,6 +52,7 @@ OPEN_INTAKE: Final = "intake: {burst: 10000, per_second: 1000}"
 class Setting(NamedTuple):
     """What a scenario begins with; of each model so many sensors."""
 
+    gateway: str = GATEWAY
     plain: int = 3
     encrypted: int = 3
     ruuvi: int = 2
@@ -51,8 +62,15 @@ class Setting(NamedTuple):
     scan: str = "passive"
     intake: str = OPEN_INTAKE
     delivery: str = "delivery: {}"
+    clock: str = "clock: {source: system}"
+    http: str = "http: {enabled: false}"  # agents of several scenarios run at once
     acl: str = ""
-    link_delay_s: float = 0.0  # 0: straight to the broker
+    line: Line | None = None  # the way to the broker; None: straight
+    tls: ServerTls | None = None  # the platform goes by a door of its own, without
+    offer: Offer | None = None  # of a scripted broker; None: it is mosquitto
+    events: int = 0  # so many of the plain sensors are of class event
+    sheds: bool = False  # routine may be thinned out, and what is lost is declared
+    troubles: tuple[str, ...] = ()  # what storeState may be beside ok
 
     def sensors(self) -> Iterable[SensorOptions]:
         """Yield the sensors that the site lists."""
@@ -72,88 +90,91 @@ class Setting(NamedTuple):
                 )
 
 
-class _HeardWorld(World):
-    """A world that somebody listens to beside the agent."""
-
-    def __init__(self, spoken: Spoken) -> None:
-        super().__init__(modems=[MODEM])
-        self._spoken = spoken
-        self.packets = 0  # that the modem passed on
-
-    def transmit(self, emission: Emission) -> bool:
-        """Send, noting what was said."""
-        self._spoken.note(emission)
-        return super().transmit(emission)
-
-    def _deliver(self, copy: Advertisement | LoraPacket) -> bool:
-        taken = super()._deliver(copy)
-        self.packets += taken and isinstance(copy, LoraPacket)
-        return taken
-
-    def lora(self, address: int, payload: bytes) -> None:
-        """Let a LoRa node say anything, past the ledger."""
-        packet = LoraPacket(address=address, payload=payload, rssi_dbm=-80, snr_db=5)
-        assert self._deliver(packet), "the port is full"
-
-    @property
-    def audible(self) -> int:
-        """How many frames the agent could hear: every one, whoever sent it."""
-        assert not self.bluez.counters.overrun
-        return self.bluez.counters.signalled + self.packets
-
-
-class Stranger:
-    """A sensor like ours that this site does not list: all the agent needs to decode it."""
-
-    def __init__(self, model: str, address: str) -> None:
-        self._sensor = Sensor(SensorOptions(model=model, address=address, every_s=0.5), seed=7)
-        self.first_s, self.gap_s = self._sensor.first_s, self._sensor.gap_s
-
-    def emit(self) -> Emission:
-        """Measure and send; nobody follows its serial."""
-        emission = self._sensor.emit()
-        return Emission(address=emission.address, serial=None, copies=emission.copies)
-
-
 class Stage:
-    """Everything around the agent, and the agent. Entered, all but the agent is running."""
+    """Everything around the agent, and the agent. Entered, all but the agent is running.
 
-    def __init__(self, directory: Path, setting: Setting) -> None:
+    `beside` another stage it has a world and an agent of its own, and that one's broker.
+    """
+
+    def __init__(
+        self, directory: Path, setting: Setting, *, beside: "Stage | None" = None
+    ) -> None:
         self._directory = directory
         self._setting = setting
-        self._spoken = Spoken()
-        self._judge = Judge("kiel", "gw-sim")
+        self.spoken = Spoken()
+        self.store = directory / "agent" / "store"  # where the test finds it
+        self.root = f"ugw/v1/kiel/{setting.gateway}"
+        self.neighbour = beside
+        self._judge = Judge(self.root, losses=setting.sheds, troubles=setting.troubles)
+        self._events: set[str] = set()  # devices of that class
         self._read = 0
         self._stack = AsyncExitStack()
         self._config = Path()
         self._copies: list[Path] = []
         self._away_since_ns: int | None = None
-        self.world = _HeardWorld(self._spoken)
-        self.broker = Mosquitto(directory / "broker", acl=setting.acl)
-        self.platform = Subscriber(self.broker.port)
+        self.world = HeardWorld(self.spoken)
+        self.door: int = beside.door if beside else free_port()  # of the platform
+        self.broker: Mosquitto = beside.broker if beside else self._make_broker()
+        self.scripted: ScriptedBroker = (
+            beside.scripted if beside else ScriptedBroker(setting.offer)
+        )
+        platform = Subscriber(self.door, name=f"platform-{setting.gateway}")
+        self.platform = Taken(self.scripted) if setting.offer else platform
         self.runs: list[AgentProcess] = []
+        self.environment: Mapping[str, str] = {}  # of agents to come, beside the world's
+        self.within: Sequence[str] = ()  # what their command is to run in
+
+        if beside is not None:
+            beside.neighbour = self
+
+    def _make_broker(self) -> Mosquitto:
+        return Mosquitto(
+            self._directory / "broker",
+            acl=self._setting.acl,
+            tls=self._setting.tls,
+            lines=(f"listener {self.door} 127.0.0.1",),
+        )
 
     async def __aenter__(self) -> Self:
-        self.broker.start()
-        self._stack.callback(self.broker.kill)
+        given = self._setting
         await self._stack.enter_async_context(self.world)
+        port = await self._start_broker()
         await self._stack.enter_async_context(self.platform)
-        port = self.broker.port
-        if self._setting.link_delay_s:
-            link = SlowLink(self.broker.port, self._setting.link_delay_s)
-            port = (await self._stack.enter_async_context(link)).port
-        lines = ("clock: {source: system}", self._setting.intake, self._setting.delivery, "")
-        agent = AgentOptions(mqtt_port=port, scan=self._setting.scan, extra="\n".join(lines))
+        self.link = Proxy(port, given.line)
+        if given.line is not None:
+            port = (await self._stack.enter_async_context(self.link)).port
+        lines = (given.clock, given.intake, given.delivery, given.http, "")
+        agent = AgentOptions(
+            gateway=given.gateway, mqtt_port=port, scan=given.scan, extra="\n".join(lines)
+        )
         for options in self._setting.sensors():
             sensor = self.world.add_sensor(options)
             device = device_name(options, agent)
-            self._spoken.listen(device, options, sensor.model.serial)
+            self.spoken.listen(device, options, sensor.model.serial)
         followed = len(self.world.sensors)
         for options in self._setting.crowd:
             self.world.add_sensor(options)
         self._config = self.world.agent_config(self._directory / "agent", agent)
         del self.world.sensors[followed:]
+        for sensor in self.world.sensors[: given.events]:
+            self._make_event(sensor.options.address)
+            self._events.add(device_name(sensor.options, agent))
         return self
+
+    def _make_event(self, address: str) -> None:
+        entry = f'{{address: "{address}"'
+        text = self._config.read_text()
+        assert text.count(entry) == 1
+        self._config.write_text(text.replace(entry, f"{entry}, class: event"))
+
+    async def _start_broker(self) -> int:
+        is_scripted = self._setting.offer is not None
+        if self.neighbour is None and is_scripted:
+            await self._stack.enter_async_context(self.scripted)
+        elif self.neighbour is None:
+            self.broker.start()
+            self._stack.callback(self.broker.kill)
+        return self.scripted.port if is_scripted else self.broker.port
 
     async def __aexit__(
         self,
@@ -174,9 +195,7 @@ class Stage:
                     await asyncio.sleep(POLL_S)
                 return
         said = self.agent.log if self.runs else ""
-        text = (
-            f"it did not come about; missing {self.ledger.missing()[:5]}; the agent said:\n{said}"
-        )
+        text = f"it did not come about; missing {self.missing()[:5]}; the agent said:\n{said}"
         raise AssertionError(text)
 
     def _holds(self, condition: Callable[[], bool]) -> bool:
@@ -193,9 +212,11 @@ class Stage:
         """Judge what has come since; return the judge."""
         new, self._read = self.platform.messages[self._read :], len(self.platform.messages)
         for message in new:
+            if self.neighbour and message.topic.startswith(f"{self.neighbour.root}/"):
+                continue
             observations = self._judge.take(message)
             for observation in observations:
-                self._spoken.check(observation)
+                self.spoken.check(observation)
             if observations:
                 self.ledger.received(message.payload)
         return self._judge
@@ -206,8 +227,9 @@ class Stage:
         return self.world.ledger
 
     def missing(self) -> list[Sent]:
-        """Return what was heard and has not arrived."""
-        return self.ledger.missing()
+        """Return what was heard and has not arrived, and should have."""
+        late = self.ledger.missing()
+        return [one for one in late if not self._setting.sheds or one.device in self._events]
 
     async def all_arrived(self, *, guard_s: float = HANG_GUARD_S) -> None:
         """Return at a moment at which all that was heard has arrived."""
@@ -231,9 +253,9 @@ class Stage:
         return self.runs[-1]
 
     @property
-    def store(self) -> Path:
-        """The folder of its store."""
-        return self._directory / "agent" / "store"
+    def config(self) -> Path:
+        """The agent's configuration, which may be rewritten between two runs."""
+        return self._config
 
     async def start_agent(self) -> AgentProcess:
         """Start it with the one configuration; return when it hears."""
@@ -249,7 +271,13 @@ class Stage:
 
     def _run_agent(self) -> AgentProcess:
         log = self._directory / f"agent{len(self.runs)}.log"
-        return AgentProcess(self._config, log, self.world.environment())
+        environment = {**self.world.environment(), **self.environment}
+        return AgentProcess(self._config, log, environment, within=self.within)
+
+    def live_on(self, medium: SmallMedium) -> None:
+        """Have the store of all agents to come on a medium of its own, until the end."""
+        self.store, self.within = medium.store, medium.within
+        self._stack.callback(medium.close)
 
     async def logged(self, *texts: str) -> None:
         """Return when the agent has said each of the texts."""
@@ -315,23 +343,27 @@ class Stage:
         assert not self.ledger.contradictions()
         assert not self._of_sensors(self.ledger.repeats()), "arrived under two keys"
         assert not self._of_sensors(self.ledger.invented())
+        assert not self.scripted.violations
+        judge.judge_messages()
         judge.judge_ends()
+        judge.judge_losses(exactly=not self._copies)
         for copy in self._copies:
             for bundle in kept_rows(copy):
-                end = bundle.first_seq + len(bundle.entries)
-                assert set(range(bundle.first_seq, end)) <= judge.numbers[bundle.stream]
+                numbers = set(range(bundle.first_seq, bundle.first_seq + len(bundle.entries)))
+                lost = judge.lost.numbers[bundle.stream]
+                assert numbers <= judge.numbers[bundle.stream] | lost
         self._judge_privacy()
         for run in self.runs:
             assert "Traceback" not in run.log, run.log
             assert "CRITICAL" not in run.log, run.log
 
     def _of_sensors(self, frames: list[tuple[str, int]]) -> list[tuple[str, int]]:
-        return [frame for frame in frames if self._spoken.knows(frame[0])]
+        return [frame for frame in frames if self.spoken.knows(frame[0])]
 
     def _judge_privacy(self) -> None:
         """No address that is not listed, in whatever form, anywhere."""
         texts: list[bytes | str] = [run.log for run in self.runs]
-        for store in (self.store, *self._copies):
+        for store in (copy_store(self.store, self._directory / "end"), *self._copies):
             texts += contents(store)
         for message in self.platform.messages:
             texts += (message.topic, message.payload)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from gateway.sim.proxy import Line
 from tests.scenarios.agents import kept_rows
 from tests.scenarios.stage import ROOT, Setting, Stage
 
@@ -48,7 +49,7 @@ def test_a_broker_away_for_a_minute_costs_nothing_and_live_data_does_not_wait_fo
         await stage.end_agent()
 
     link = "delivery: {in_flight_window: 1}"
-    play(scenario, Setting(delivery=link, link_delay_s=0.05))
+    play(scenario, Setting(delivery=link, line=Line(latency_s=0.025)))
 
 
 def test_a_frozen_broker_is_noticed_and_costs_nothing(play: Play) -> None:

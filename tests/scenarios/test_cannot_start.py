@@ -55,7 +55,7 @@ def _config_missing(config: Path) -> None:
         pytest.param(
             _replaced("{kind: ble, adapter: hci0}", "{kind: ble, adapter: hci0"),
             CONFIGURATION,
-            ["gateway.yaml:7:8: not YAML: ", "began in line 6"],
+            ["gateway.yaml:6:5: not YAML: ", "noticed in line 7"],
             id="malformed YAML",
         ),
         pytest.param(

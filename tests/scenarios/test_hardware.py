@@ -6,7 +6,8 @@ from random import Random
 
 import pytest
 
-from tests.scenarios.stage import BLE, MODEM, SERIAL, Setting, Stage
+from tests.scenarios.air import MODEM
+from tests.scenarios.stage import BLE, SERIAL, Setting, Stage
 
 Play = Callable[..., None]
 Fault = Callable[[Stage], Awaitable[None]]

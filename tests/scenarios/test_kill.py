@@ -1,14 +1,19 @@
 """SIGKILL, at the worst of times: what had been accepted arrives, what had not is declared."""
 
+import random
 import re
+from collections import defaultdict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from gateway.model import Bundle
-from tests.scenarios.stage import Setting, Stage
+from gateway.sim.broker import Answer, Offer
+from gateway.sim.proxy import Line
+from tests.scenarios.stage import ROOT, Setting, Stage
 
 Play = Callable[..., None]
 
+KILLS: Final = 5
 ENCRYPTED = re.compile(r"urn:dev:mac:a4c138fffe0001..")
 
 
@@ -57,7 +62,9 @@ def test_killed_twice_with_a_backlog_the_agent_loses_nothing_it_had_accepted(pla
 
     play(
         scenario,
-        Setting(encrypted=4, delivery="delivery: {in_flight_window: 1}", link_delay_s=0.1),
+        Setting(
+            encrypted=4, delivery="delivery: {in_flight_window: 1}", line=Line(latency_s=0.05)
+        ),
     )
 
 
@@ -100,3 +107,43 @@ def _in_order(stage: Stage, streams: set[str]) -> list[Any]:
         if arrival.stream in streams
     }
     return [found[key] for key in sorted(found)]
+
+
+def _numbers(rows: list[Bundle]) -> dict[str, set[int]]:
+    found = defaultdict[str, set[int]](set)
+    for row in rows:
+        found[row.stream].update(range(row.first_seq, row.first_seq + len(row.entries)))
+    return found
+
+
+def test_strict_publishes_nothing_that_a_kill_at_any_moment_could_take_back(play: Play) -> None:
+    """The broker hands everything out and acknowledges nothing, so no row is deleted.
+
+    What the platform has of a run that was killed is then exactly what that run had committed.
+    """
+    chance = random.Random(8)  # noqa: S311 - repeatable, not secret
+
+    async def scenario(stage: Stage) -> None:
+        stage.scripted.script.on(f"{ROOT}/obs/+", Answer(times=0))
+        kept: dict[str, set[int]] = {}
+        late = 0
+        await stage.start_agent()
+        async with stage.sending():
+            for kills in range(1, KILLS + 1):
+                await stage.until(lambda: len(stage.read().arrivals) > late)  # noqa: B023 - at once
+                await stage.sent(chance.randrange(1, 60))
+                kept |= _numbers(stage.kill_agent())
+                late = len(stage.read().arrivals)
+                if kills == KILLS:
+                    stage.scripted.script.clear()
+                await stage.start_agent()
+            await stage.until(lambda: all(stage.read().numbers[one] >= kept[one] for one in kept))
+            await stage.arrived(20)
+        await stage.all_arrived()
+        await stage.end_agent()
+        numbers, living = stage.read().numbers, _streams(stage.read().last)
+        assert {one: seen for one, seen in numbers.items() if seen and one not in living} == kept
+        assert {one.lane for one in stage.read().arrivals} == {"obs/live", "obs/replay"}
+
+    strict = "delivery: {durability: strict, ack_timeout: 1min}"
+    play(scenario, Setting(every_s=0.1, delivery=strict, offer=Offer()))

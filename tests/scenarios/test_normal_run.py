@@ -6,7 +6,8 @@ import pytest
 
 from gateway.sim.sensors import Phone
 from tests.scenarios.agents import fingerprint
-from tests.scenarios.stage import BLE, LORA_STRANGER, SERIAL, Setting, Stage, Stranger
+from tests.scenarios.air import Stranger
+from tests.scenarios.stage import BLE, LORA_STRANGER, SERIAL, Setting, Stage
 
 Play = Callable[..., None]
 

@@ -1,0 +1,147 @@
+"""A gateway that starts in 1970: no time until it is known, then the right one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.scenarios.clocks import OtherClock, another_boot
+from tests.scenarios.stage import Setting, Stage
+from tests.schema.published import Json
+
+Play = Callable[..., None]
+
+HOUR_S = 3_600
+KERNEL = Setting(
+    plain=3, encrypted=2, ruuvi=1, lora=1, every_s=0.3, clock="clock: {source: kernel}"
+)
+ANOTHER_BOOT = "b0075eed-0000-4000-8000-000000000002"
+
+
+def observations(stage: Stage, quality: str = "", since: int = 0) -> list[Json]:
+    """Return what has arrived, from the `since`th message on."""
+    return [
+        one
+        for arrival in stage.read().arrivals[since:]
+        for one in arrival.observations
+        if quality in {"", one["timeQuality"]}
+    ]
+
+
+async def told(stage: Stage, state: str) -> Json:
+    """Return the first status that says this of the clock from now on."""
+    await stage.until(lambda: stage.read().last["clock"]["state"] == state)
+    return stage.read().last
+
+
+def steps_s(stage: Stage) -> list[int]:
+    """Return the steps of the clock that events have told of."""
+    events = (event for event in stage.read().events if event["kind"] == "clock.step")
+    return [round(event["byMs"] / 1_000) for event in events]
+
+
+def judge_undated(stage: Stage, status: Json) -> None:
+    """See that a boot's status dates what its observations could not."""
+    undated = [one for one in observations(stage, "unknown") if one["boot"] == status["boot"]]
+    assert undated
+    for one in undated:
+        stage.spoken.check_time(one, (status["clock"]["bootTimeMs"] + one["uptimeMs"]) / 1_000)
+
+
+def test_started_in_1970_it_tells_no_time_until_it_is_known_and_then_the_right_one(
+    play: Play, tmp_path: Path
+) -> None:
+    clock = OtherClock(tmp_path)
+
+    async def scenario(stage: Stage) -> None:
+        clock.begin_at_1970()
+        stage.environment = clock.environment
+        made = [round(-clock.ahead_s), -HOUR_S, HOUR_S]
+        await stage.start_agent()
+        async with stage.sending():
+            await stage.arrived(20)
+            assert len(observations(stage, "unknown")) == len(observations(stage))
+            first = stage.read().last
+            assert first["clock"] == {"state": "unsynced", "source": "kernel"}
+            assert "sentTime" not in first
+
+            stage.broker.stop()
+            await stage.sent(40)
+            clock.show(0, synced=True)
+            await stage.logged("clock is synced")
+            stage.broker.start()
+            status = await told(stage, "synced")
+            assert status["clock"]["maxErrorMs"] == 20
+            await stage.until(lambda: observations(stage, "exact") != [])
+            await stage.all_arrived()
+            assert len(observations(stage, "reconstructed")) > 20
+            judge_undated(stage, status)
+
+            clock.show(-HOUR_S, synced=False)  # somebody sets it by hand, and wrong
+            late = len(stage.read().arrivals)
+            holding = await told(stage, "holdover")
+            await stage.until(lambda: observations(stage, "holdover") != [])
+            judge_undated(stage, holding)
+            await stage.arrived(20)
+            clock.show(0, synced=True)
+            await told(stage, "synced")
+            await stage.arrived(20)
+            assert not [
+                o for q in ("unknown", "reconstructed") for o in observations(stage, q, late)
+            ]
+        await stage.all_arrived()
+        await stage.until(lambda: len(steps_s(stage)) >= len(made))
+        assert steps_s(stage) == made
+        await stage.end_agent()
+
+    play(scenario, KERNEL)
+
+
+def test_what_another_boot_could_not_date_stays_undated_and_keeps_its_order(
+    play: Play, tmp_path: Path
+) -> None:
+    clock = OtherClock(tmp_path)
+    within = another_boot(tmp_path, ANOTHER_BOOT, uptime_s=40)
+
+    async def scenario(stage: Stage) -> None:
+        clock.begin_at_1970()
+        stage.environment = clock.environment
+        await stage.start_agent()
+        async with stage.sending():
+            await stage.arrived(10)
+            before = stage.read().last["boot"]
+            stage.broker.stop()
+            await stage.sent(40)
+            kept = sum(len(row.entries) for row in stage.kill_agent())
+            assert kept > 20
+
+            stage.within = within
+            clock.begin_at_1970()
+            await stage.start_agent()
+            await stage.sent(30)
+            clock.show(0, synced=True)
+            await stage.logged("clock is synced")
+            stage.broker.start()
+            status = await told(stage, "synced")
+            assert status["boot"] == ANOTHER_BOOT != before
+            assert 40_000 < status["uptimeMs"] < 1_000_000
+            await stage.until(lambda: observations(stage, "exact") != [])
+            await stage.all_arrived()
+        await stage.end_agent()
+        assert {one["boot"] for one in observations(stage, "unknown")} == {before}
+        assert len(observations(stage, "reconstructed")) > 10
+        _judge_order(stage, kept)
+
+    play(scenario, KERNEL)
+
+
+def _judge_order(stage: Stage, kept: int) -> None:
+    """See that what is undated keeps order and spacing: uptime counts with the numbers."""
+    stream = stage.read().arrivals[0].stream
+    undated = {
+        one["seq"]: one["uptimeMs"]
+        for arrival in stage.read().arrivals
+        for one in arrival.observations
+        if arrival.stream == stream and one["timeQuality"] == "unknown"
+    }
+    assert len(undated) > kept
+    uptimes = [undated[seq] for seq in sorted(undated)]
+    assert uptimes == sorted(uptimes)
