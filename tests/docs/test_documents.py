@@ -23,12 +23,12 @@ ROOT = Path(__file__).resolve().parents[2]
 SECTIONS = ["Objective", "Why", "Decision", "Is / Is not", "Consequences", "Status"]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SPAN = re.compile(r"`([^`]+)`")
-COMMAND = re.compile(r"(?:\$ )?(?:\.venv/bin/)?(ugw|make) (.+)")
+COMMAND = re.compile(r"(?:\$ |sudo -u ugw )?(?:(?:/opt/ugw/)?\.venv/bin/)?(ugw|make) (.+)")
 OPTION = re.compile(r"--[a-z][a-z-]*")
 ETC = re.compile(r"/etc/ugw/([\w./-]+)")
 KEY = "c0ffee" + 26 * "0"
 VARIABLE = re.compile(r"\benv:(\w+)")
-WORD = re.compile(r"[a-z]+")
+WORD = re.compile(r"[a-z][a-z-]*")
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -166,9 +166,10 @@ def _load(text: str, etc: Path) -> None:
 
 @cache
 def _secrets() -> dict[str, bytes]:
-    authority = trustme.CA()
-    gateway = authority.issue_cert("gateway.example")
-    return {".pem": authority.cert_pem.bytes(), ".key": gateway.private_key_pem.bytes()}
+    gateway = trustme.CA().issue_cert("gateway.example")
+    # A pair: it does for an authority too, of which only the form is looked at.
+    certificate = gateway.cert_chain_pems[0].bytes()
+    return {".pem": certificate, ".key": gateway.private_key_pem.bytes()}
 
 
 def a_decision_has_its_sections(document: Document) -> Iterator[str]:
@@ -201,12 +202,15 @@ WRONG: list[tuple[Check, Document]] = [
     (commands_exist, _shown("```\n$ make tea BROKER=x\n```")),
     (commands_exist, _shown("    make tea  # now")),
     (commands_exist, _shown("`ugw brew`")),
+    (commands_exist, _shown("    sudo -u ugw /opt/ugw/.venv/bin/ugw brew")),
+    (commands_exist, _shown("`ugw backlog set-aside brew --sugar`")),
     (commands_exist, _shown("`ugw run --sugar`")),
     (configurations_load, _shown("```yaml\nconfig_version: 1\nsugar: 2\n```")),
     (a_decision_has_its_sections, _shown("# 1: A\n\n## Why\n", "docs/decisions/1.md")),
 ]
 RIGHT: list[tuple[Check, Document]] = [
     (links_resolve, _shown("[a](docs/README.md#decisions), `[b](c)`, [c](https://example.org/d)")),
+    (commands_exist, _shown("    ugw backlog set-aside drop 3 --yes  # given up")),
     (commands_exist, _shown("Please make tea: `make demo BROKER=host:port` and `make`")),
     (configurations_load, _shown(f"```yaml\n{CONFIGURATION}```")),
 ]

@@ -17,8 +17,9 @@ from tools.docs.markup import page as put_together
 
 SOURCE = "the --help of gateway/cli, and gateway/cli/exit_codes.py"
 INTRODUCTION = """\
-What programs read goes to standard output, what people read to standard error. Nothing asks
-questions. `NO_COLOR` switches colours off."""
+What programs read goes to standard output, what people read to standard error. What cannot be
+undone asks first, on a terminal; without one nothing asks. `NO_COLOR` switches colours off.
+`ugw --install-completion` has the shell complete all this (bash, zsh, fish)."""
 ON_EXIT = "How a command ends. These numbers do not change."
 # All of the environment, so that the page does not depend on whose machine it is.
 PLAIN = {"COLUMNS": "100", "NO_COLOR": "1", "PYTHONUTF8": "1", "TERM": "dumb"}

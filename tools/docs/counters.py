@@ -38,11 +38,11 @@ What each transport counts for itself, beside the laws. It is not part of the st
 
 FRAMES = {
     "heard": "every advertisement and every LoRa packet, before anything is known of it",
-    "unlisted": "of a device that is not in the configuration: counted, and forgotten",
+    "unlisted": "of a device that is not in the configuration, or was taken out of it meanwhile",
     "duplicate": "the one before it again, within the repeat window: same content or counter",
     "limited": "above the rate of its device; or a LoRa packet, while the queue of them was full",
     "coalesced": "gave way to a newer advertisement of its device before its turn had come",
-    "thinned": "left out because the backlog fills; always 0 in this version",
+    "thinned": "too soon after the routine device's last observation, while the backlog fills",
     "unknown": "of a listed device, in a format no driver knows",
     "refused": "not what it claims to be: see [refused frames](#refused-frames)",
     "empty": "in order, with nothing in it for us",
@@ -53,7 +53,7 @@ OBSERVATIONS = {
     "recovered": "found in the store at start",
     "observed": "made in this run",
     "delivered": "acknowledged by the broker",
-    "setAside": "refused by the broker for good; always 0 in this version",
+    "setAside": "refused by the broker for good, and kept for inspection",
     "dropped": "given up, and declared as loss ranges",
     "inMemory": "neither acknowledged nor on disk: how many now",
     "inBacklog": "on disk and not acknowledged: how many now",

@@ -1,6 +1,5 @@
 """The page of the built-in drivers, from their docstrings, tables and captured examples."""
 
-import ast
 import inspect
 import json
 from collections.abc import Iterable, Iterator
@@ -10,9 +9,10 @@ from types import ModuleType
 from typing import Any
 
 from gateway import driver
+from gateway.cli.driver_facts import STRENGTHS, properties, recognised_by
 from gateway.config import SerialSettings
 from gateway.core import vocabulary
-from gateway.driver import MANUFACTURER_DATA, LoadedDriver, LoadedModem
+from gateway.driver import LoadedDriver, LoadedModem
 from gateway.registry import BUILT_IN
 from tools.docs.markup import code, table
 from tools.docs.markup import page as put_together
@@ -25,12 +25,6 @@ names it. How to write one of your own: [the driver interface](driver-interface.
 
 **Strength** is what protects a frame from being taken for another. **Properties** are all that
 the driver can report: what a format has beyond them is not read."""
-STRENGTHS = (
-    "0, nothing: the configuration must name the driver",
-    "1, structure: lengths, versions, reserved values",
-    "2, a checksum",
-    "3, authentication",
-)
 
 
 def page() -> str:
@@ -63,30 +57,11 @@ def _driver(module: ModuleType, file: Path) -> Iterator[str]:
 
 def _codec(loaded: LoadedDriver, file: Path) -> Iterator[tuple[str, str]]:
     """Yield what the interface says of a codec."""
-    yield "recognised by", _match(loaded)
+    yield "recognised by", recognised_by(loaded)
     yield "strength", STRENGTHS[loaded.strength]
     yield "encryption", "AES-CCM, with the device's `key`" if loaded.sealed else "none"
     yield "packet counter", "yes: repeats are told by it" if loaded.packet_counter else "none"
-    yield "properties", ", ".join(f"`{name}`" for name in _properties(file))
-
-
-def _match(loaded: LoadedDriver) -> str:
-    match = loaded.match
-    if match is None:
-        return "nothing: LoRa devices name their driver"
-    kind = (
-        "manufacturer data of company" if match.ad_type == MANUFACTURER_DATA else "service data of"
-    )
-    prefix = f", beginning with {match.prefix.hex(' ')}" if match.prefix else ""
-    return f"{kind} 0x{match.identifier:04X}{prefix}"
-
-
-def _properties(file: Path) -> list[str]:
-    """Return what a module can report: the names of the vocabulary that stand in it."""
-    constants = (
-        n.value for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.Constant)
-    )
-    return sorted({c for c in constants if isinstance(c, str) and vocabulary.known(c)})
+    yield "properties", ", ".join(f"`{name}`" for name in properties(file))
 
 
 def _codec_example(example: dict[str, Any]) -> Iterator[str]:

@@ -5,7 +5,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from tools.docs import commands, configuration, counters, drivers, vocabulary
+from tools.docs import (
+    commands,
+    configuration,
+    counters,
+    drivers,
+    events,
+    log_messages,
+    metrics,
+    vocabulary,
+)
 
 Pages = Mapping[str, Callable[[], str]]  # file name -> what writes it
 
@@ -15,6 +24,9 @@ PAGES: Final[Pages] = MappingProxyType(
         "configuration.md": configuration.page,
         "counters.md": counters.page,
         "drivers.md": drivers.page,
+        "events.md": events.page,
+        "log-messages.md": log_messages.page,
+        "metrics.md": metrics.page,
         "vocabulary.md": vocabulary.page,
     }
 )
