@@ -29,7 +29,9 @@ class FakeClock:
         return self.epoch_ns + self.now_ns
 
     def reading(self) -> ClockReading:
-        return ClockReading(self.state, self.max_error_ms)
+        believed = self.state is not ClockState.UNSYNCED
+        offset_ns = self.epoch_ns if believed else None
+        return ClockReading(self.state, self.max_error_ms, offset_ns, self.epoch_ns)
 
     def pass_s(self, seconds: float) -> None:
         self.now_ns += int(seconds * NS)
@@ -67,6 +69,11 @@ class FakeUplink:
         self.sent: list[Sent] = []
         self.outstanding: list[Sent] = []
         self.dropped: list[str] = []
+        self.other_bytes = 0  # status and the like, on its way on the same connection
+
+    @property
+    def outstanding_bytes(self) -> int:
+        return self.other_bytes + sum(len(sent.payload) for sent in self.outstanding)
 
     def publish(self, lane: Lane, payload: bytes, done: Callable[[Outcome], None]) -> None:
         sent = Sent(lane, payload, done)
@@ -84,12 +91,12 @@ class FakeUplink:
             sent.acknowledge(reason_code)
         return len(waiting)
 
-    def lose(self) -> None:
+    def lose(self, ended_with: int | None = None) -> None:
         """End the connection: nothing outstanding will be acknowledged."""
         self.connected = False
         waiting, self.outstanding = self.outstanding, []
         for sent in waiting:
-            sent.done(Outcome(None, "gone"))
+            sent.done(Outcome(None, "gone", ended_with))
 
 
 def streams() -> list[Stream]:
