@@ -49,7 +49,7 @@ demo: demo-packages $(DEMO) ## Watch it work: simulated sensors, a broker, the a
 .PHONY: test
 test: test-packages $(DEV) ## Run the tests (TESTS=tests/core: some of them; WORKERS=0: in one process)
 	@tools/micropython || echo 'ugw: going on without: what needs a MicroPython is skipped.'
-	@$(BIN)/pytest -n $(WORKERS) $(TESTS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
 .PHONY: check
 check: $(DEV) lint types imports test ## Everything a change must pass: format, lint, types, imports, tests, docs

@@ -127,6 +127,8 @@ class Judge:
         if body["state"] == "offline" and not body["clean"]:
             self._ended.add(body["session"])
             return
+        if body in self.statuses:
+            return  # a broker that was restarted hands out again what it knows no receipt of
         for one in (*body["streams"], *body["previous"]):
             self.classes[one["stream"]] = one["class"]
         self._judge_session(body)

@@ -110,7 +110,10 @@ def test_a_broker_that_hangs_up_over_large_messages_without_having_said_so_gets_
         stage.scripted.script.on("#", large, where=lambda message: message.size > 2000)
         await stage.start_agent()
         async with stage.sending():
+            await stage.arrived(5)
+            stage.scripted.freeze()  # so that what waits is packed into large ones
             await stage.sent(100)
+            stage.scripted.thaw()
         await stage.all_arrived(guard_s=REFUSED_GUARD_S)
         await stage.end_agent()
         assert any(one.size > 2000 for one in bundles(stage))
