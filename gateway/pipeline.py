@@ -327,14 +327,7 @@ class Pipeline:
         driver = device.driver
         if frame.medium == "lora":
             return driver, _unhex(frame.payload) if device.payload_hex else frame.payload
-        for structure in frame.structures:
-            if driver is None:
-                found = self._registry.for_structure(*structure)
-            else:
-                found = driver if driver.claims(*structure) else None
-            if found is not None:
-                return found, structure[2]
-        return None, b""
+        return self._registry.recognise(frame.structures, driver)
 
     # ----------------------------------------------------------------------------------- 4 observe
     def _observe(

@@ -27,7 +27,7 @@ from gateway.core import refusal
 from gateway.core.refusal import DecodeError
 from gateway.driver import InterfaceError, LoadedDriver, LoadedModem, codec, modem
 from gateway.errors import DriverError
-from gateway.model import Value
+from gateway.model import Structure, Value
 
 __all__ = ["LoadedDriver", "LoadedModem", "Quarantined", "Registry", "discover"]
 
@@ -84,6 +84,19 @@ class Registry:
             if driver is not None:
                 return driver
         return None
+
+    def recognise(
+        self, structures: Iterable[Structure], named: LoadedDriver | None
+    ) -> tuple[LoadedDriver | None, bytes]:
+        """Return who reads an advertisement, and what of it: `named` if it does, where one is."""
+        for structure in structures:
+            if named is None:
+                found = self.for_structure(*structure)
+            else:
+                found = named if named.claims(*structure) else None
+            if found is not None:
+                return found, structure[2]
+        return None, b""
 
     def by_model(self, name: str) -> LoadedDriver:
         """Return a codec by its MODEL. Raises DriverError when there is none."""

@@ -121,14 +121,7 @@ class Ear:
         driver = self._registry.by_model(named) if named is not None else None
         if frame.medium == "lora":
             return driver, frame.payload
-        for structure in frame.structures:
-            if driver is None:
-                found = self._registry.for_structure(*structure)
-            else:
-                found = driver if driver.claims(*structure) else None
-            if found is not None:
-                return found, structure[2]
-        return None, b""
+        return self._registry.recognise(frame.structures, driver)
 
     def _note(self, known: Heard, frame: Frame, payload: bytes) -> None:
         known.frames += 1
