@@ -9,7 +9,6 @@ device after its 30 s, and the transport, above 5,000 listed, sooner.
 import asyncio
 import gc
 import multiprocessing
-import os
 import tracemalloc
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -26,6 +25,7 @@ from gateway.transport.ble import BleSettings, BleTransport
 from tests.benchmarks import traffic
 from tests.benchmarks.air import Air, Order, simulated_air
 from tests.benchmarks.bench_admission import NoSink, Switch, scanner
+from tests.benchmarks.machine import resident_mb
 from tests.benchmarks.rows import Row, at_most
 from tests.benchmarks.waiting import HANG_S, until
 
@@ -66,7 +66,7 @@ def measure_own(*, quick: bool) -> list[Row]:
 
 def measure_process(*, quick: bool) -> list[Row]:
     """Measure the process."""
-    seen = asyncio.run(_pass(_QUICK if quick else _STRANGERS, _resident_mb, step=_STEP))
+    seen = asyncio.run(_pass(_QUICK if quick else _STRANGERS, resident_mb, step=_STEP))
     # In a process of its own, for memory once taken is not given back.
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         alone_kb = pool.apply(bleak_alone_kb)
@@ -106,11 +106,11 @@ async def _bleak_alone_kb() -> float:
     async with simulated_air() as air, scanner(switch):
         before_mb = 0.0
         for first, count in ((0, _WARM_UP), (_WARM_UP, _ALONE)):
-            before_mb = _resident_mb()
+            before_mb = resident_mb()
             switch.expect(count)
             await air.send(_order(first, count))
             await switch.complete()
-        return 1000 * (_resident_mb() - before_mb) / _ALONE
+        return 1000 * (resident_mb() - before_mb) / _ALONE
 
 
 @asynccontextmanager
@@ -155,8 +155,3 @@ def _own_mb() -> float:
     gc.collect()
     snapshot = tracemalloc.take_snapshot().filter_traces([_OURS])
     return sum(trace.size for trace in snapshot.traces) / 1e6
-
-
-def _resident_mb() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGESIZE") / 1e6

@@ -14,6 +14,12 @@ import msgspec
 _LIBRARIES = ("bleak", "dbus-fast", "aiomqtt", "paho-mqtt", "msgspec")
 
 
+def resident_mb() -> float:
+    """Return the resident memory of this process, in MB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE") / 1e6
+
+
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """A machine and the day, in words."""
 

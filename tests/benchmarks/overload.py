@@ -11,7 +11,6 @@ draws overload.svg beside it; which numbers are whose is in docs/reference/bench
 
 import argparse
 import asyncio
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from gateway.model import ObservationClass
 from tests.benchmarks import traffic
 from tests.benchmarks.agents import Subject, WatchedBacklog, agent_on, settings_at
 from tests.benchmarks.hurry import HurriedHost, run
+from tests.benchmarks.machine import resident_mb
 from tests.benchmarks.rationing import RationedBroker, Taken
 from tests.benchmarks.waiting import until
 
@@ -182,7 +182,7 @@ class Watcher:
         """Look once."""
         agent = self._subject.agent
         self._levels[agent.health.level.value] += 1
-        self._rss_mb.append(_resident_mb())
+        self._rss_mb.append(resident_mb())
         self._memory.append(agent.delivery._books.memory_bytes)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         self._store.append(self._subject.backlog.bytes_used)
         self._disk.append(sum(path.stat().st_size for path in self._directory.iterdir()))
@@ -229,11 +229,6 @@ class Watcher:
 
 def _share(part: float, whole: float) -> float:
     return round(part / whole, 4) if whole else 0.0
-
-
-def _resident_mb() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGESIZE") / 1e6
 
 
 # --------------------------------------------------------------------------------------- the story

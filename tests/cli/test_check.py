@@ -12,18 +12,12 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.main import main
 from gateway.config import load, schema_text
+from tests.cli.calling import end_of
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 SECRET = re.compile("who-we-are|231d39c1d7cc1ab1aee224cd096db932|correct-horse-battery")
-
-
-def end_of(*words: str) -> int | str | None:
-    with pytest.raises(SystemExit) as ended:
-        main(words)
-    return ended.value.code
 
 
 def test_a_usable_configuration_is_summarised(ugw: Command, good: Path) -> None:

@@ -8,17 +8,11 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.main import main
+from tests.cli.calling import end_of
 from tests.cli.conftest import Command
 
 HEAD = "config_version: 1\ngateway: {org: kiel, id: gw-1}\nmqtt: {host: localhost}\n"
 DRAFT = "# ours\ngateway: {org: kiel, id: gw-1}\nmqtt: {host: localhost, keepalive_s: 45}\n"
-
-
-def end_of(*words: str) -> int | str | None:
-    with pytest.raises(SystemExit) as ended:
-        main(words)
-    return ended.value.code
 
 
 @pytest.fixture

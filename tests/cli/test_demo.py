@@ -20,6 +20,7 @@ from gateway.cli.main import main
 from gateway.errors import BacklogError, SimulatorError
 from gateway.sim.demo_broker import DemoBroker
 from tests.brokers import HANG_S, Mosquitto, Subscriber, free_port, strict_run
+from tests.cli.calling import read_until
 
 SENSORS = 25
 LAW = re.compile(r"^(frames|observations) +(\S) (.*)$", re.MULTILINE)
@@ -125,14 +126,6 @@ def test_every_sensor_arrives_at_a_broker_of_yours_and_sigint_leaves_nothing(
     assert {mark for mark, _ in verdicts(printed.decode()).values()} == {"✓"}
     assert gone(born)
     assert not list(temporary.iterdir())
-
-
-def read_until(terminal: int, what: str) -> str:
-    """Read what is shown until it contains something."""
-    shown = b""
-    while what.encode() not in shown:
-        shown += os.read(terminal, 65536)
-    return shown.decode(errors="replace")
 
 
 def test_on_a_terminal_it_is_a_live_page_and_ctrl_c_ends_it(demo: Demo) -> None:

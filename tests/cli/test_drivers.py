@@ -6,15 +6,9 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.main import main
 from gateway.registry import Registry, discover
+from tests.cli.calling import end_of
 from tests.cli.conftest import Command
-
-
-def end_of(*words: str) -> int | str | None:
-    with pytest.raises(SystemExit) as ended:
-        main(words)
-    return ended.value.code
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from gateway.registry import discover
 from gateway.sim.sensors import Phone, SensorOptions
 from gateway.sim.world import World
 from tests.brokers import strict_run
+from tests.cli.calling import read_until
 from tests.cli.places import Ended, configuration, radios, ugw
 
 KEY = bytes(range(16))
@@ -250,14 +251,6 @@ def test_on_a_terminal_it_is_a_live_page_until_ctrl_c(tmp_path: Path) -> None:
     assert "\x1b[?1049h" in page  # a screen of its own
     assert LAMP in last
     assert code == ExitCode.OK
-
-
-def read_until(terminal: int, what: str) -> str:
-    """Read what is shown until it contains something."""
-    shown = b""
-    while what.encode() not in shown:
-        shown += os.read(terminal, 65536)
-    return shown.decode(errors="replace")
 
 
 # ----------------------------------------------------------------------------------------- the ear

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.main import main
 from gateway.errors import BacklogError
 from gateway.service import Launch
+from tests.cli.calling import end_of
 
 Run = Callable[[Launch], None]
 
@@ -27,12 +27,6 @@ def agent(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], None]:
         monkeypatch.setattr("gateway.service.run", run)
 
     return replace
-
-
-def end_of(*words: str) -> int | str | None:
-    with pytest.raises(SystemExit) as ended:
-        main(words)
-    return ended.value.code
 
 
 def test_the_agent_is_handed_the_settings_and_the_drivers(

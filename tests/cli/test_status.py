@@ -16,12 +16,12 @@ from rich.console import Console
 
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.local_agent import Status
-from gateway.cli.main import main
 from gateway.cli.status_page import page
 from gateway.sim.agent_config import AgentOptions
 from gateway.sim.sensors import SensorOptions
 from gateway.sim.world import World
 from tests.brokers import POLL_S, Mosquitto, free_port, strict_run
+from tests.cli.calling import end_of
 from tests.cli.places import Ended, ugw
 from tests.scenarios.agents import AgentProcess
 
@@ -29,12 +29,6 @@ LAMP = "C0:FF:EE:00:00:01"
 TOKEN = "correct-horse-battery"  # noqa: S105 - a test's
 
 Json = dict[str, Any]
-
-
-def end_of(*words: str) -> int | str | None:
-    with pytest.raises(SystemExit) as ended:
-        main(words)
-    return ended.value.code
 
 
 def some_status(**parts: Any) -> Json:  # noqa: ANN401 - whatever a test wants otherwise

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -239,6 +239,18 @@ async def desk(
         made.delivery.keeper.stop()
         await tasks
         made.delivery.sender.close()
+
+
+def play(
+    scene: Callable[[Desk], Awaitable[None]], limits: Limits = SOON, *, probing: bool = False
+) -> None:
+    """Play a scene in a fresh delivery."""
+
+    async def main() -> None:
+        async with desk(limits, probing=probing) as made:
+            await scene(made)
+
+    asyncio.run(main())
 
 
 def window(size: int, *, memory_bytes: int = 4_000_000) -> Limits:

@@ -1,26 +1,13 @@
 """Who goes first, and who waits: neither class nor lane starves, a denied lane is left alone."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-
 from gateway.delivery import Limits
 from gateway.keeper import KeepLimits
 from gateway.model import Lane
 from gateway.sender import SendLimits
-from tests.delivery.desk import SOON, Desk, desk
+from tests.delivery.desk import SOON, Desk, play
 from tests.fakes import NS, numbers
 
 SLOW_COMMIT = KeepLimits(commit_after_ns=3600 * NS)
-
-
-def run(scene: Callable[[Desk], Awaitable[None]], limits: Limits) -> None:
-    """Play a scene in a fresh delivery."""
-
-    async def play() -> None:
-        async with desk(limits) as made:
-            await scene(made)
-
-    asyncio.run(play())
 
 
 def test_many_events_do_not_keep_routine_from_going_out_live() -> None:
@@ -33,7 +20,7 @@ def test_many_events_do_not_keep_routine_from_going_out_live() -> None:
         assert d.health.observations.delivered == 200
         assert d.backlog.commits == 0, "a healthy uplink writes nothing"
 
-    run(scene, SOON)
+    play(scene, SOON)
 
 
 def test_a_denied_replay_lane_is_left_alone_by_what_grew_old_in_memory() -> None:
@@ -51,7 +38,7 @@ def test_a_denied_replay_lane_is_left_alone_by_what_grew_old_in_memory() -> None
         await d.until(lambda: d.acknowledge() == 0 and d.health.in_memory() == 0)
         assert sorted(numbers(d.uplink.sent)) == list(range(251))
 
-    run(scene, Limits(pace_ns=0, keep=SLOW_COMMIT))
+    play(scene, Limits(pace_ns=0, keep=SLOW_COMMIT))
 
 
 def test_what_grew_old_in_memory_leaves_live_its_half_of_the_window() -> None:
@@ -67,4 +54,4 @@ def test_what_grew_old_in_memory_leaves_live_its_half_of_the_window() -> None:
         await d.until(lambda: d.acknowledge() == 0 and d.health.in_memory() == 0)
         assert d.health.observations.delivered == 802
 
-    run(scene, Limits(pace_ns=0, send=SendLimits(window=4), keep=SLOW_COMMIT))
+    play(scene, Limits(pace_ns=0, send=SendLimits(window=4), keep=SLOW_COMMIT))

@@ -10,7 +10,7 @@ from gateway.delivery import DEFERRED, Limits
 from gateway.keeper import KeepLimits
 from gateway.model import Lane
 from gateway.sender import SendLimits
-from tests.delivery.desk import SOON, Desk, TrialBacklog, desk, window
+from tests.delivery.desk import SOON, Desk, TrialBacklog, desk, play, window
 from tests.fakes import NS, numbers
 
 SLOW_COMMIT: Final = KeepLimits(commit_after_ns=3600 * NS)
@@ -20,12 +20,7 @@ TEXT: Final = "x" * 1_000
 
 def run(scene: Callable[[Desk], Awaitable[None]], limits: Limits = AT_ONCE) -> None:
     """Play a scene in a fresh delivery."""
-
-    async def play() -> None:
-        async with desk(limits) as made:
-            await scene(made)
-
-    asyncio.run(play())
+    play(scene, limits)
 
 
 def refusals_told(d: Desk) -> list[tuple[object, object]]:

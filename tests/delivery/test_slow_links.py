@@ -9,7 +9,7 @@ from gateway.keeper import KeepLimits
 from gateway.model import Lane
 from gateway.sender import SendLimits
 from gateway.throttle import Throttle
-from tests.delivery.desk import Desk, desk, window
+from tests.delivery.desk import Desk, play, window
 from tests.fakes import NS, numbers
 
 SLOW_COMMIT: Final = Limits(pace_ns=0, keep=KeepLimits(commit_after_ns=3600 * NS))
@@ -22,12 +22,7 @@ def run(
     probing: bool = False,
 ) -> None:
     """Play a scene in a fresh delivery."""
-
-    async def play() -> None:
-        async with desk(limits, probing=probing) as made:
-            await scene(made)
-
-    asyncio.run(play())
+    play(scene, limits, probing=probing)
 
 
 def time_out(d: Desk) -> None:

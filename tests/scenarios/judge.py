@@ -163,6 +163,11 @@ class Judge:
         return set(range(below)) - self.numbers[stream] - self.lost.numbers[stream]
 
     @property
+    def lanes(self) -> str:
+        """The bundles' lanes in the order they came: l and r."""
+        return "".join(arrival.lane[4] for arrival in self.arrivals)
+
+    @property
     def last(self) -> Json:
         """The newest status."""
         return self.statuses[-1]

@@ -19,11 +19,6 @@ NO_LIVE = f"topic read #\ntopic write {ROOT}/status\ntopic write {ROOT}/obs/repl
 NO_OBSERVATIONS = f"topic read #\ntopic write {ROOT}/status\n"
 
 
-def _lanes(stage: Stage) -> str:
-    """Return the bundles' lanes in the order they came: l and r."""
-    return "".join(arrival.lane[4] for arrival in stage.read().arrivals)
-
-
 @pytest.mark.slow
 def test_a_broker_away_for_a_minute_costs_nothing_and_live_data_does_not_wait_for_late_data(
     play: Play,
@@ -34,14 +29,14 @@ def test_a_broker_away_for_a_minute_costs_nothing_and_live_data_does_not_wait_fo
             await stage.arrived(20)
             stage.broker.stop()
             await stage.passed(OUTAGE_S)
-            before = len(_lanes(stage))
+            before = len(stage.read().lanes)
             stage.broker.start()
-            await stage.until(lambda: "r" in _lanes(stage), guard_s=RECONNECT_GUARD_S)
+            await stage.until(lambda: "r" in stage.read().lanes, guard_s=RECONNECT_GUARD_S)
             assert stage.read().last["counters"]["inBacklog"] > 0, "as the birth before it said"
             await stage.all_arrived(guard_s=RECONNECT_GUARD_S)
             await stage.arrived(20)
         await stage.all_arrived()
-        drain = _lanes(stage)[before:].rstrip("l")
+        drain = stage.read().lanes[before:].rstrip("l")
         assert drain.count("r") > 20
         # One slot in flight: the lanes take turns, as long as live data waits.
         assert drain.count("l") >= drain.count("r") / 4, drain
@@ -77,7 +72,7 @@ def test_a_denied_lane_is_left_to_the_other_and_taken_up_again(play: Play) -> No
             await stage.arrived(20)
             stage.permit(NO_LIVE)
             await stage.logged("lane refused lane=live reason_code=0x87")
-            await stage.until(lambda: "r" in _lanes(stage))
+            await stage.until(lambda: "r" in stage.read().lanes)
             await stage.sent(40)
             await stage.all_arrived()
             stage.permit(ALL)

@@ -26,15 +26,10 @@ async def backlog(stage: Stage, frames: int) -> None:
     stage.broker.start()
 
 
-def lanes(stage: Stage) -> str:
-    """Return the bundles' lanes in the order they came: l and r."""
-    return "".join(arrival.lane[4] for arrival in stage.read().arrivals)
-
-
 async def one_live(stage: Stage) -> int:
     """Let a sensor speak; how many late bundles came before that arrived."""
     device, sensor = "urn:dev:mac:a4c138fffe000001", stage.world.sensors[0]
-    before = lanes(stage).count("r")
+    before = stage.read().lanes.count("r")
     emission = sensor.emit()
     assert stage.world.transmit(emission)
 
@@ -43,7 +38,7 @@ async def one_live(stage: Stage) -> int:
         return (device, emission.serial) not in missing
 
     await stage.until(arrived, guard_s=DRAIN_GUARD_S)
-    return lanes(stage).count("r") - before
+    return stage.read().lanes.count("r") - before
 
 
 @pytest.mark.slow
@@ -56,7 +51,7 @@ def test_what_is_heard_while_a_backlog_drains_waits_for_one_late_bundle_at_most(
             await stage.arrived(20)
         await stage.all_arrived()
         await backlog(stage, 90)
-        await stage.until(lambda: "r" in lanes(stage), guard_s=DRAIN_GUARD_S)
+        await stage.until(lambda: "r" in stage.read().lanes, guard_s=DRAIN_GUARD_S)
         waited = list[int]()
         while stage.missing():
             waited.append(await one_live(stage))
