@@ -3,15 +3,13 @@
 Trust is not negotiable: with TLS the peer's certificate and name are always verified.
 """
 
-import asyncio
 import socket
 import ssl
-import threading
-from concurrent.futures import Future
 from typing import Final
 
 import msgspec
 
+from gateway.aside import aside
 from gateway.errors import UplinkError
 
 # As many of a host's addresses are tried in the time given: its IPv6 may lead nowhere.
@@ -84,29 +82,11 @@ async def dial(
 ) -> socket.socket:
     """Return a connected socket, TLS handshake done. Raises UplinkError.
 
-    A daemon thread does it: name resolution cannot be interrupted, and the threads of the loop's
-    executor are joined before a process exits. Given up on, the thread ends within its timeouts.
+    Given up on, it goes on aside until its timeouts, for name resolution cannot be interrupted.
     """
-    opened: Future[socket.socket] = Future()
-    opened.set_running_or_notify_cancel()  # from here on only the thread completes it
-
-    def work() -> None:
-        try:
-            opened.set_result(_open(host, port, tls, timeout_s))
-        except BaseException as error:  # noqa: BLE001 - raised where the future is awaited
-            opened.set_exception(error)
-
-    threading.Thread(target=work, name="dial", daemon=True).start()
-    try:
-        return await asyncio.wrap_future(opened)
-    except asyncio.CancelledError:
-        opened.add_done_callback(_discard)
-        raise
-
-
-def _discard(opened: Future[socket.socket]) -> None:
-    if opened.exception() is None:
-        opened.result().close()
+    return await aside(
+        lambda: _open(host, port, tls, timeout_s), name="dial", unwanted=socket.socket.close
+    )
 
 
 def _open(host: str, port: int, tls: TlsSettings | None, timeout_s: float) -> socket.socket:

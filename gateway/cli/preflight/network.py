@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from gateway import assembly
-from gateway.cli.preflight.aside import aside
+from gateway.aside import aside
 from gateway.cli.preflight.verdict import State, Verdict
 from gateway.clock import ClockState, SystemClock
 from gateway.config import Settings

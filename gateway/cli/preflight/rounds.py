@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
+from gateway.aside import aside
 from gateway.cli.preflight import bluetooth, network, serial_port, store
-from gateway.cli.preflight.aside import aside
 from gateway.cli.preflight.verdict import Verdict
 from gateway.config import BleSettings, Settings
 from gateway.registry import Registry

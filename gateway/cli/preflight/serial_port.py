@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Final
 
-from gateway.cli.preflight.aside import aside
+from gateway.aside import aside
 from gateway.cli.preflight.verdict import Verdict
 from gateway.config import SerialSettings
 from gateway.driver import Modem

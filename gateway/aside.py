@@ -9,8 +9,12 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def aside(work: Callable[[], T], *, name: str) -> T:
-    """Return what `work` returns, or raise what it raises.
+def _leave(_result: object) -> None:
+    """Let the result of a call nobody waits for any more be as it is."""
+
+
+async def aside(work: Callable[[], T], *, name: str, unwanted: Callable[[T], None] = _leave) -> T:
+    """Return what `work` returns, or raise what it raises; `unwanted` gets what nobody waited for.
 
     A daemon thread does it: the threads of the loop's executor are joined before a process exits,
     and neither name resolution nor a medium that hangs can be interrupted.
@@ -24,5 +28,13 @@ async def aside(work: Callable[[], T], *, name: str) -> T:
         except BaseException as error:  # noqa: BLE001 - raised where the future is awaited
             done.set_exception(error)
 
+    def dispose(ended: Future[T]) -> None:
+        if ended.exception() is None:
+            unwanted(ended.result())
+
     threading.Thread(target=run, name=name, daemon=True).start()
-    return await asyncio.wrap_future(done)
+    try:
+        return await asyncio.wrap_future(done)
+    except asyncio.CancelledError:
+        done.add_done_callback(dispose)
+        raise
