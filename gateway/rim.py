@@ -1,17 +1,13 @@
 """The world as delivery meets it: everything with a clock, a disk, a socket or chance in it."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
 
 import msgspec
 
 from gateway.backlog.contract import Backlog
 from gateway.clock import Clock
-from gateway.core.backoff import delay_s
+from gateway.core.backoff import FIRST_S, MOST_S, delay_s
 from gateway.model import Uplink
-
-FIRST_BACKOFF_S: Final = 1.0
-MOST_BACKOFF_S: Final = 60.0
 
 
 class Rim(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,4 +22,4 @@ class Rim(msgspec.Struct, frozen=True, kw_only=True):
     def backoff_s(self, failures: int) -> float:
         """Return how long to leave a refused lane or a failing store alone, with full jitter."""
         chance = self.chance()
-        return delay_s(failures, chance, first_s=FIRST_BACKOFF_S, most_s=MOST_BACKOFF_S)
+        return delay_s(failures, chance, first_s=FIRST_S, most_s=MOST_S)

@@ -12,18 +12,16 @@ from typing import Final, Protocol
 import msgspec
 
 from gateway.clock import Clock
-from gateway.core.backoff import delay_s
+from gateway.core import policy
+from gateway.core.backoff import FIRST_S, MOST_S, delay_s
 from gateway.model import Outcome
 from gateway.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
-FIRST_BACKOFF_S: Final = 1.0
-MOST_BACKOFF_S: Final = 60.0
 HEADROOM_BYTES: Final = 512  # a letter's topic and MQTT header, generously
 
 _NS: Final = 1_000_000_000
-_FAILURE: Final = 0x80  # reason codes from here on (MQTT 5, 2.4)
 _NEVER: Final = frozenset({0x90, 0x95, 0x99})  # topic name, packet size, payload format
 
 
@@ -168,9 +166,7 @@ class Courier:
         if not self._complained:
             self._complained = True
             log.warning("%s refused, trying again topic=%s", self._name, topic)
-        wait_s = delay_s(
-            self._refusals, self._chance(), first_s=FIRST_BACKOFF_S, most_s=MOST_BACKOFF_S
-        )
+        wait_s = delay_s(self._refusals, self._chance(), first_s=FIRST_S, most_s=MOST_S)
         self._refusals += 1
         self._retry_ns = self._clock.boot_ns() + int(wait_s * _NS)
 
@@ -178,6 +174,6 @@ class Courier:
 def _ending(reason_code: int | None) -> Ending:
     if reason_code is None:
         return Ending.LOST
-    if reason_code < _FAILURE:
+    if reason_code < policy.FAILURE:
         return Ending.TOLD
     return Ending.IMPOSSIBLE if reason_code in _NEVER else Ending.REFUSED

@@ -4,6 +4,10 @@ Gateways that lost one broker together must not return together (AWS Architectur
 "Exponential Backoff and Jitter", 2015: full jitter needs the fewest calls).
 """
 
+# For a broker that is away, a message it refuses and a store that fails alike.
+FIRST_S = 1.0
+MOST_S = 60.0
+
 _MOST_DOUBLINGS = 30  # beyond any sensible `most_s`; keeps the product within a float of 32 bits
 
 

@@ -17,7 +17,7 @@ KEEP = "keep"  # still ours: it is sent again, when its lane has waited
 SPLIT = "split"  # too large: it is sent again in parts
 SET_ASIDE = "set_aside"  # it will never be taken
 
-_FAILURE = 0x80  # reason codes from here on are failures (MQTT 5, 2.4)
+FAILURE = 0x80  # reason codes from here on are failures (MQTT 5, 2.4)
 NO_MATCHING_SUBSCRIBERS = 0x10  # MQTT 5, 3.4.2.1
 _TOPIC_NAME_INVALID = 0x90
 PACKET_TOO_LARGE = 0x95  # of a DISCONNECT (3.14.2.1), and of brokers that say it in a PUBACK
@@ -84,7 +84,7 @@ def verdict(reason_code: int, *, require_subscriber: bool) -> str:
     """Return what a PUBACK's reason code decides about the bundle."""
     if reason_code == NO_MATCHING_SUBSCRIBERS:
         return KEEP if require_subscriber else SETTLE_UNHEARD
-    if reason_code < _FAILURE:
+    if reason_code < FAILURE:
         return SETTLE
     if reason_code == PACKET_TOO_LARGE:
         return SPLIT

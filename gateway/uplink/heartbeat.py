@@ -9,13 +9,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from gateway.core import policy
 from gateway.model import Outcome
 
 log = logging.getLogger(__name__)
 
 INTERVAL_S: Final = 60.0
 _JITTER: Final = 0.2  # of the interval, around it: a fleet that started together spreads out
-_FAILURE: Final = 0x80  # reason codes from here on (MQTT 5, 2.4)
 
 
 class Heartbeat:
@@ -68,10 +68,10 @@ class Heartbeat:
         code = outcome.reason_code
         if code is None:  # the connection has ended, and this with it
             return
-        if code < _FAILURE:
+        if code < policy.FAILURE:
             self._told()
         elif not self._refused:
             log.warning("status refused reason=%r", outcome.cause)
-        self._refused = code >= _FAILURE
+        self._refused = code >= policy.FAILURE
         if self._outdated:
             self.tell()

@@ -7,12 +7,8 @@ cuts the wait short.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
 
-from gateway.core.backoff import delay_s
-
-FIRST_S: Final = 1.0
-MOST_S: Final = 60.0
+from gateway.core.backoff import FIRST_S, MOST_S, delay_s
 
 
 class Patience:

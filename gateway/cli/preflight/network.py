@@ -21,6 +21,7 @@ from gateway.aside import aside
 from gateway.cli.preflight.verdict import State, Verdict
 from gateway.clock import ClockState, SystemClock
 from gateway.config import Settings
+from gateway.core import policy
 from gateway.crypto import validity_of
 from gateway.dial import TlsSettings, dial
 from gateway.errors import UplinkError
@@ -45,8 +46,6 @@ _RESOLVE_S: Final = 4.0
 _CONNECT_S: Final = 5.0  # TCP and TLS; and again until CONNACK
 _ACK_S: Final = 3.0
 _LEAVE_S: Final = 0.5
-_NO_SUBSCRIBER: Final = 0x10  # reason codes of PUBACK (MQTT 5, 3.4.2.1)
-_FIRST_ERROR: Final = 0x80
 _DAY_S: Final = 86_400
 _NS_PER_MS: Final = 1_000_000
 _BEFORE: Final = "not tried, for what stands above did not work"
@@ -199,12 +198,12 @@ def _judged(outcome: Outcome, topics: Topics, version: str) -> Verdict:
     if code is None:
         cause = f"a message to {topics.event} was not acknowledged: {outcome.cause}"
         return Verdict.warning(PUBLISH, cause, f"some brokers do so to what they deny: {allow}")
-    if code >= _FIRST_ERROR:
+    if code >= policy.FAILURE:
         cause = f"the broker denies {topics.event}: {outcome.cause} (0x{code:02X})"
         return Verdict.warning(PUBLISH, cause, f"in the broker's access list {allow}")
     if version != "5":
         return Verdict.skipped(PUBLISH, _unknowable(version))
-    unheard = "; nobody subscribes to it" if code == _NO_SUBSCRIBER else ""
+    unheard = "; nobody subscribes to it" if code == policy.NO_MATCHING_SUBSCRIBERS else ""
     return Verdict.ok(PUBLISH, f"allowed on {topics.event}{unheard}")
 
 
