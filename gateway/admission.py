@@ -12,7 +12,7 @@ from gateway.core import refusal
 from gateway.core.context import Context
 from gateway.core.refusal import DecodeError
 from gateway.crypto import CcmKey
-from gateway.model import Observation, ObservationClass, Sealed
+from gateway.model import Observation, ObservationClass, Sealed, Structure
 from gateway.registry import LoadedDriver
 
 # A lower counter than this after a higher one is a sensor that restarted (battery change), as
@@ -71,6 +71,7 @@ class Listed:
         "model",
         "observations",
         "rssi_dbm",
+        "structures",
     )
 
     def __init__(self, device: Device, counter: int | None, *, restored: bool) -> None:
@@ -86,6 +87,7 @@ class Listed:
         self.last: Observation | None = None
         self.observations = 0
         self.model = device.driver.model if device.driver else ""  # whose frames it sends
+        self.structures: tuple[Structure, ...] = ()  # of the last advertisement decoded
         self._restored = restored
         self._packet: tuple[str, int] | None = None
         self._packet_at_ns = 0

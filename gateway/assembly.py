@@ -112,7 +112,7 @@ def patterns(settings: Settings, registry: Registry) -> tuple[tuple[int, int, by
     drivers = [driver for driver in named if driver is not None]
     if len(drivers) < len(named) or not drivers:
         return registry.patterns(drivers)
-    return tuple(sorted({d.match.pattern for d in drivers if d.match is not None}))
+    return Registry().patterns(drivers)
 
 
 class BlePlan(msgspec.Struct, frozen=True):

@@ -52,6 +52,10 @@ class CcmKey:
             raise ConfigError(cause, remedy) from None  # the cause would quote the key
         return cls(key)
 
+    def reveal(self) -> bytes:
+        """Return the key itself, for a library that opens frames by itself."""
+        return self._key
+
     def open(self, sealed: Sealed) -> bytes:
         """Return the clear text; raise DecodeError(BAD_MIC): wrong key, altered, or cut short.
 

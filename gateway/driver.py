@@ -4,16 +4,16 @@
 InterfaceError, which says where. The interface is described in docs/reference/driver-interface.md.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Literal, Protocol, cast
 
 import msgspec
 
 from gateway.core.context import Context
 from gateway.errors import DriverError
-from gateway.model import Reading
+from gateway.model import Reading, Structure
 
 API: Final = 1
 
@@ -21,15 +21,28 @@ MANUFACTURER_DATA: Final = 0xFF
 SERVICE_DATA: Final = 0x16
 SERVICE_DATA_32: Final = 0x20
 SERVICE_DATA_128: Final = 0x21
+LISTED_SERVICE: Final = 0x03
+LOCAL_NAME: Final = 0x09
+
+# What of an advertisement a driver reads: the rest of the structure it was found by; the
+# manufacturer data with the company id in front, as on the air; all structures.
+PayloadForm = Literal["structure", "manufacturer", "advertisement"]
+Payload = bytes | tuple[Structure, ...]
 
 Command = tuple[bytes, str]  # what to write, the reply to expect
-Packet = tuple[str, bytes, int | None, float | None]  # address, payload, RSSI in dBm, SNR in dB
+# Address ("" where the modem does not know it), payload, RSSI in dBm, SNR in dB.
+Packet = tuple[str, bytes, int | None, float | None]
+Request = tuple[int, str, str, bytes]  # gateway.core.gatt: what to do, service, characteristic
+Poll = Callable[[Context], Generator[Request, bytes | None, bytes]]
 SealedFrame = tuple[bytes, bytes, int, bytes, int]  # the fields of model.Sealed
 
 _IDENTIFIERS: Final = {  # key in MATCH: AD type in the index, highest value
     "manufacturer_id": (MANUFACTURER_DATA, (1 << 16) - 1),
     "service_uuid": (SERVICE_DATA, (1 << 128) - 1),
+    "listed_uuid": (LISTED_SERVICE, (1 << 128) - 1),
 }
+_PAYLOADS: Final = ("structure", "manufacturer", "advertisement")
+_DAY_S: Final = 86_400
 _SLUG: Final = "abcdefghijklmnopqrstuvwxyz0123456789-"
 
 
@@ -68,52 +81,73 @@ class Modem(Protocol):
 class Match(msgspec.Struct, frozen=True):
     """The structure of an advertisement that a driver reads."""
 
-    ad_type: int  # MANUFACTURER_DATA, or SERVICE_DATA whatever the length of the UUID
-    identifier: int  # company id, service UUID
+    ad_type: int  # MANUFACTURER_DATA, LOCAL_NAME; SERVICE_DATA, LISTED_SERVICE: any length of UUID
+    identifier: int  # company id, service UUID; 0 for a name
     prefix: bytes  # of what comes after it
 
     @property
-    def pattern(self) -> tuple[int, int, bytes]:
-        """Return (AD type, start, content): on the air an identifier is little-endian."""
+    def key(self) -> tuple[int, int]:
+        """Where it stands in the index."""
+        return (self.ad_type, self.identifier)
+
+    @property
+    def pattern(self) -> tuple[int, int, bytes] | None:
+        """Return (AD type, start, content): on the air an identifier is little-endian.
+
+        None where a passive scan cannot tell: names come in scan responses, lists in any order.
+        """
         ad_type, size = self.ad_type, 2
+        if ad_type in (LISTED_SERVICE, LOCAL_NAME):
+            return None
         if self.identifier >= 1 << 32:
             ad_type, size = SERVICE_DATA_128, 16
         elif self.identifier >= 1 << 16:
             ad_type, size = SERVICE_DATA_32, 4
         return (ad_type, 0, self.identifier.to_bytes(size, "little") + self.prefix)
 
+    def fits(self, structure: Structure) -> bool:
+        """Whether it is such a structure."""
+        return self.key == structure[:2] and structure[2].startswith(self.prefix)
+
 
 class LoadedDriver(msgspec.Struct, frozen=True, kw_only=True):
     """A driver whose interface has been checked."""
 
     model: str
-    decode: Callable[[bytes, Context], Sequence[Reading]]
-    sealed: Callable[[bytes, Context], SealedFrame | None] | None
-    packet_counter: Callable[[bytes], int | None] | None
+    decode: Callable[[Any, Context], Sequence[Reading]]  # Any: Payload, as `payload` has it
+    sealed: Callable[[Any, Context], SealedFrame | None] | None = None
+    packet_counter: Callable[[Any], int | None] | None = None
+    poll: Poll | None = None
+    interval_s: int = 0  # of a poll, where the configuration gives none
     strength: int
-    match: Match | None  # None: chosen by configuration only
+    matches: tuple[Match, ...] = ()  # none: chosen by configuration only
+    payload: PayloadForm = "structure"
+    needs_key: bool = False  # it opens its frames itself, with Context.key
     file: str
     foreign: bool = False
 
     @property
-    def key(self) -> tuple[int, int]:
-        """Where it stands in the index; (0, 0), which no advertisement has, for nowhere."""
-        match = self.match if self.strength else None
-        return (0, 0) if match is None else (match.ad_type, match.identifier)
+    def places(self) -> tuple[Match, ...]:
+        """By what it is found; a weak driver by nothing."""
+        return self.matches if self.strength else ()
 
     @property
-    def prefix(self) -> bytes:
-        """What distinguishes it from others of that key."""
-        return b"" if self.match is None else self.match.prefix
+    def is_ble(self) -> bool:
+        """Whether it reads advertisements or connects; else it is for LoRa packets."""
+        return bool(self.matches) or self.poll is not None or self.payload != "structure"
 
-    def claims(self, ad_type: int, identifier: int, data: bytes) -> bool:
-        """Whether a structure of an advertisement is one this driver reads."""
-        match = self.match
-        return (
-            match is not None
-            and (match.ad_type, match.identifier) == (ad_type, identifier)
-            and data.startswith(match.prefix)
-        )
+    def claims(self, structure: Structure) -> bool:
+        """Whether a structure of an advertisement is one this driver is found by."""
+        return any(match.fits(structure) for match in self.matches)
+
+    def reads(self, structure: Structure) -> bool:
+        """Whether a device that names this driver is read by it in such a structure.
+
+        More than it claims: what tells such a device, its name, may not have come along.
+        """
+        if self.payload == "structure":
+            return self.claims(structure)
+        return self.payload == "advertisement" or structure[0] == MANUFACTURER_DATA
 
 
 class LoadedModem(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +156,10 @@ class LoadedModem(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     connect: Callable[[], Modem]
     baud: int
+    bauds: tuple[int, ...]  # it may be set to, the usual one first
+    idle_s: float  # silence after which what stopped halfway is over
     settings: tuple[str, ...]  # names that `Modem.setup` knows
+    addresses: bool  # whether a packet says who sent it
     file: str
     foreign: bool = False
 
@@ -136,15 +173,30 @@ class InterfaceError(DriverError):
         self.line = _line_of(Path(self.file), attribute)
 
 
-def codec(module: ModuleType, *, foreign: bool) -> LoadedDriver:
+def parts(module: ModuleType) -> tuple[object, ...]:
+    """Return the drivers of a module: those in its DRIVERS, or itself. Raises InterfaceError."""
+    drivers: object = getattr(module, "DRIVERS", None)
+    if drivers is None:
+        return (module,)
+    if not isinstance(drivers, tuple):
+        raise InterfaceError(module, "DRIVERS", "a tuple of drivers is needed")
+    return cast("tuple[object, ...]", drivers)
+
+
+def codec(module: Any, *, foreign: bool) -> LoadedDriver:  # noqa: ANN401 - a module or alike
     """Read a module that decodes payloads. Raises InterfaceError."""
+    poll = _optional(module, "poll")
     return LoadedDriver(
         model=_model(module),
         decode=_function(module, "decode"),
         sealed=_optional(module, "sealed"),
         packet_counter=_optional(module, "packet_counter"),
+        poll=poll,
+        interval_s=_whole(module, "INTERVAL_S", _DAY_S) if poll is not None else 0,
         strength=_whole(module, "STRENGTH", 3),
-        match=_match(module),
+        matches=_matches(module),
+        payload=_payload(module),
+        needs_key=getattr(module, "NEEDS_KEY", False) is True,
         file=str(module.__file__),
         foreign=foreign,
     )
@@ -152,11 +204,15 @@ def codec(module: ModuleType, *, foreign: bool) -> LoadedDriver:
 
 def modem(module: ModuleType, *, foreign: bool) -> LoadedModem:
     """Read a module that speaks with a serial modem. Raises InterfaceError."""
+    baud = _whole(module, "BAUD", 4_000_000)
     return LoadedModem(
         model=_model(module),
         connect=_function(module, "Modem"),
-        baud=_whole(module, "BAUD", 4_000_000),
+        baud=baud,
+        bauds=_bauds(module, baud),
+        idle_s=_seconds(module, "IDLE_S", 1.0),
         settings=_names(module, "SETTINGS"),
+        addresses=getattr(module, "ADDRESSES", True) is True,
         file=str(module.__file__),
         foreign=foreign,
     )
@@ -199,18 +255,52 @@ def _names(module: ModuleType, name: str) -> tuple[str, ...]:
         raise InterfaceError(module, name, "a tuple of names is needed") from error
 
 
-def _match(module: ModuleType) -> Match | None:
-    """Read MATCH: {}, or an identifier with or without a prefix."""
+def _bauds(module: ModuleType, usual: int) -> tuple[int, ...]:
+    bauds: object = getattr(module, "BAUDS", (usual,))
+    try:
+        found = msgspec.convert(bauds, tuple[int, ...])
+    except msgspec.ValidationError as error:
+        raise InterfaceError(module, "BAUDS", "a tuple of baud rates is needed") from error
+    if usual not in found:
+        raise InterfaceError(module, "BAUDS", f"BAUD, {usual}, has to stand in it")
+    return (usual, *(baud for baud in found if baud != usual))
+
+
+def _seconds(module: ModuleType, name: str, default: float) -> float:
+    value: object = getattr(module, name, default)
+    if not isinstance(value, int | float) or not 0 < value <= 1:
+        raise InterfaceError(module, name, f"{value!r}, but more than 0 and at most 1 is needed")
+    return float(value)
+
+
+def _payload(module: ModuleType) -> PayloadForm:
+    form: object = getattr(module, "PAYLOAD", "structure")
+    if form not in _PAYLOADS:
+        raise InterfaceError(module, "PAYLOAD", f"{form!r} is none of {', '.join(_PAYLOADS)}")
+    return form
+
+
+def _matches(module: ModuleType) -> tuple[Match, ...]:
+    """Read MATCH: {}, an identifier with or without a prefix, a name; or a tuple of such."""
     declared: object = getattr(module, "MATCH", None)
+    if declared == {}:
+        return ()
+    alternatives: tuple[object, ...] = (
+        cast("tuple[object, ...]", declared) if isinstance(declared, tuple) else (declared,)
+    )
+    return tuple(_match(module, alternative) for alternative in alternatives)
+
+
+def _match(module: ModuleType, declared: object) -> Match:
     if isinstance(declared, dict):
         fields = cast("dict[str, object]", declared)
-        prefix = fields.get("prefix", b"")
-        if not fields:
-            return None
-        for name, (ad_type, highest) in _IDENTIFIERS.items():
-            number = fields.get(name)
+        prefix, name = fields.get("prefix", b""), fields.get("local_name")
+        if fields.keys() == {"local_name"} and isinstance(name, bytes) and name:
+            return Match(LOCAL_NAME, 0, name)
+        for key, (ad_type, highest) in _IDENTIFIERS.items():
+            number = fields.get(key)
             whole = isinstance(number, int) and 0 <= number <= highest
-            if whole and isinstance(prefix, bytes) and fields.keys() <= {name, "prefix"}:
+            if whole and isinstance(prefix, bytes) and fields.keys() <= {key, "prefix"}:
                 return Match(ad_type, cast("int", number), prefix)
     raise InterfaceError(module, "MATCH", f"{declared!r} is none of the forms there are")
 

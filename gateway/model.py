@@ -17,8 +17,8 @@ ObservationClass = Literal["routine", "event"]
 CLASSES: tuple[ObservationClass, ...] = ("routine", "event")
 
 # (AD type, identifier, data): (0xFF, company id, bytes after it), (0x16, service UUID, bytes after
-# it; a 128-bit UUID that is no short one is its 128-bit integer), (0x09, 0, local name). What
-# bleak and MicroPython both deliver.
+# it; a 128-bit UUID that is no short one is its 128-bit integer), (0x09, 0, local name), (0x03,
+# UUID of a service it lists, nothing). What bleak and MicroPython both deliver.
 Structure = tuple[int, int, bytes]
 
 # What a value is before it is rendered: a decimal's mantissa, a state, a text, or nothing (the
@@ -43,10 +43,15 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     address: str  # "C0:FF:EE:00:00:01" (upper case) or "lora:17"
     heard_at_ns: int
     content: object  # what a repeat of it has too: compared, never read
-    structures: tuple[Structure, ...] = ()  # BLE
-    payload: bytes = b""  # LoRa
+    structures: tuple[Structure, ...] = ()  # BLE, an advertisement
+    payload: bytes = b""  # LoRa; BLE: what a poll has read
     rssi_dbm: int | None = None
     snr_db: float | None = None  # quarters of a dB at most
+    spreading_factor: int | None = None
+    frequency_hz: int | None = None
+    is_uplink: bool = False  # the payload is a LoRaWAN PHYPayload, still to be opened
+    port: int | None = None  # LoRaWAN: of a payload that came in clear, with its
+    counter: int | None = None  # frame counter, 32 bits
 
 
 class Intake(Protocol):

@@ -7,7 +7,6 @@ overload becomes `coalesced` instead of memory. Every frame ends in exactly one 
 """
 
 import asyncio
-import binascii
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
@@ -15,11 +14,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from gateway.admission import Device, Listed, RepeatError
-from gateway.core import refusal
 from gateway.core.policy import thinning_ns
 from gateway.core.refusal import DecodeError
+from gateway.decoding import read, recognise
 from gateway.health import Health
-from gateway.judgement import judge
 from gateway.model import (
     Frame,
     Level,
@@ -28,10 +26,9 @@ from gateway.model import (
     ObservationClass,
     Recovery,
     Result,
-    Sealed,
     Stream,
 )
-from gateway.registry import LoadedDriver, Registry
+from gateway.registry import Registry
 
 if TYPE_CHECKING:
     from gateway.crypto import CcmKey
@@ -307,12 +304,12 @@ class Pipeline:
             listed.merges = False
             return
         try:
-            driver, payload = self._recognise(frame, listed.device)
+            driver, payload = recognise(self._registry, frame, listed)
             if driver is None:
                 self._frames.unknown += 1
                 listed.merges = False
                 return
-            results, counter = _read(driver, payload, listed, frame.heard_at_ns)
+            results, counter = read(driver, payload, listed, frame.heard_at_ns)
         except DecodeError as error:
             self._frames.refuse(error.reason)
             self._health.notify("refused", ("device", listed.device.urn), ("reason", error.reason))
@@ -322,12 +319,6 @@ class Pipeline:
         else:
             listed.model = driver.model
             self._observe(frame, listed, results, counter)
-
-    def _recognise(self, frame: Frame, device: Device) -> tuple[LoadedDriver | None, bytes]:
-        driver = device.driver
-        if frame.medium == "lora":
-            return driver, _unhex(frame.payload) if device.payload_hex else frame.payload
-        return self._registry.recognise(frame.structures, driver)
 
     # ----------------------------------------------------------------------------------- 4 observe
     def _observe(
@@ -360,29 +351,3 @@ class Pipeline:
 
 def _ignore(_observation: Observation) -> None:
     """Nobody has hung in yet."""
-
-
-def _read(
-    driver: LoadedDriver, payload: bytes, listed: Listed, at_ns: int
-) -> tuple[tuple[Result, ...], int | None]:
-    """Open what is sealed, decode, judge; with the packet counter for the link."""
-    flags: tuple[str, ...] = ()
-    context = listed.context
-    context.opened = None
-    sealed = driver.sealed(payload, context) if driver.sealed else None
-    counter = driver.packet_counter(payload) if driver.packet_counter else None
-    if sealed is not None:
-        frame = Sealed(*sealed)
-        counter, flags = frame.counter, listed.open(frame)
-    elif listed.device.key is not None:
-        raise DecodeError(refusal.NOT_ENCRYPTED)
-    elif counter is not None:
-        listed.number(driver.model, counter, at_ns)
-    return judge(driver.decode(payload, context), flags), counter
-
-
-def _unhex(payload: bytes) -> bytes:
-    try:
-        return binascii.unhexlify(payload.strip())
-    except binascii.Error:
-        raise DecodeError(refusal.BAD_HEX) from None

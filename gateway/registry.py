@@ -25,13 +25,24 @@ import msgspec
 
 from gateway.core import refusal
 from gateway.core.refusal import DecodeError
-from gateway.driver import InterfaceError, LoadedDriver, LoadedModem, codec, modem
+from gateway.driver import (
+    MANUFACTURER_DATA,
+    InterfaceError,
+    LoadedDriver,
+    LoadedModem,
+    Match,
+    Payload,
+    codec,
+    modem,
+    parts,
+)
 from gateway.errors import DriverError
 from gateway.model import Structure, Value
 
 __all__ = ["LoadedDriver", "LoadedModem", "Quarantined", "Registry", "discover"]
 
-BUILT_IN: Final = ("drivers.ble", "drivers.lora", "drivers.modem")
+HOST: Final = "drivers.host"  # the built-in drivers that give way to all others
+BUILT_IN: Final = ("drivers.ble", "drivers.lora", "drivers.modem", HOST)
 ENTRY_POINTS: Final = "gateway.drivers"
 
 # What a foreign driver may return (docs/reference/driver-interface.md). A float among it, the
@@ -70,6 +81,7 @@ class Registry:
         self.quarantined: list[Quarantined] = []
         self._drivers: dict[str, LoadedDriver] = {}
         self._modems: dict[str, LoadedModem] = {}
+        self._modest: set[str] = set()  # MODELs of drivers that give way
         self._index: dict[tuple[int, int], dict[bytes, LoadedDriver]] = {}
         self._lengths: dict[tuple[int, int], tuple[int, ...]] = {}  # of prefixes, longest first
 
@@ -86,16 +98,22 @@ class Registry:
         return None
 
     def recognise(
-        self, structures: Iterable[Structure], named: LoadedDriver | None
-    ) -> tuple[LoadedDriver | None, bytes]:
-        """Return who reads an advertisement, and what of it: `named` if it does, where one is."""
+        self,
+        structures: tuple[Structure, ...],
+        named: LoadedDriver | None,
+        before: tuple[Structure, ...] = (),
+    ) -> tuple[LoadedDriver | None, Payload]:
+        """Return who reads an advertisement, and what of it: `named` if it does, where one is.
+
+        `before` are the structures of the device's last one: BlueZ hands on old ones with new.
+        """
         for structure in structures:
             if named is None:
                 found = self.for_structure(*structure)
             else:
-                found = named if named.claims(*structure) else None
+                found = named if named.reads(structure) else None
             if found is not None:
-                return found, structure[2]
+                return found, payload_of(found, structure, structures, before)
         return None, b""
 
     def by_model(self, name: str) -> LoadedDriver:
@@ -124,26 +142,45 @@ class Registry:
         """Return (AD type, start, content) of all that can be recognised, for a passive scan.
 
         Drivers too weak to be chosen by what they match are left out, unless `named`: those the
-        configuration names.
+        configuration names. One of these that a passive scan cannot find leaves none: scan active.
         """
-        indexed = (driver for drivers in self._index.values() for driver in drivers.values())
-        matches = {driver.match for driver in (*indexed, *named) if driver.match is not None}
-        return tuple(sorted(match.pattern for match in matches))
+        wanted = {match for driver in named for match in driver.matches}
+        if None in {match.pattern for match in wanted}:
+            return ()
+        indexed = {Match(*key, prefix) for key in self._index for prefix in self._index[key]}
+        return tuple(sorted({m.pattern for m in wanted | indexed if m.pattern is not None}))
 
-    def add(self, module: ModuleType, *, foreign: bool = False) -> None:
-        """Take a driver. Raises InterfaceError when it is none, or its place is taken."""
+    def add(self, module: ModuleType, *, foreign: bool = False, gives_way: bool = False) -> None:
+        """Take the drivers of a module. Raises InterfaceError when it has none, or no place.
+
+        One that gives way leaves its place in the index to whoever has it or comes for it.
+        """
         if hasattr(module, "Modem"):
             self._add_modem(modem(module, foreign=foreign), module)
             return
-        driver = _guarded(codec(module, foreign=foreign))
+        for part in parts(module):
+            self._add_codec(_guarded(codec(part, foreign=foreign)), module, gives_way=gives_way)
+
+    def _add_codec(self, driver: LoadedDriver, module: ModuleType, *, gives_way: bool) -> None:
         before = self._drivers.get(driver.model)
-        rival = self._index.get(driver.key, {}).get(driver.prefix)
         _give_way(before, driver, module, "MODEL")
-        if rival is not before:
-            _give_way(rival, driver, module, "MATCH")
+        places = list(driver.places)
+        for match in driver.places:
+            rival = self._index.get(match.key, {}).get(match.prefix)
+            if rival is None or rival is before or rival.model in self._modest:
+                continue
+            if gives_way:
+                places.remove(match)
+            else:
+                _give_way(rival, driver, module, "MATCH")
         self._drivers[driver.model] = driver
+        self._modest.discard(driver.model)
+        if gives_way:
+            self._modest.add(driver.model)
         self._withdraw(before)
-        self._enter(driver)
+        for match in places:
+            self._index.setdefault(match.key, {})[match.prefix] = driver
+            self._measure(match.key)
 
     def quarantine(self, name: str, error: BaseException) -> None:
         """Set a driver aside, with the place where it failed."""
@@ -156,28 +193,44 @@ class Registry:
         _give_way(self._modems.get(driver.model), driver, module, "MODEL")
         self._modems[driver.model] = driver
 
-    def _enter(self, driver: LoadedDriver) -> None:
-        """Put a driver into the index, in the place of another if there is one."""
-        if driver.key != (0, 0):
-            self._index.setdefault(driver.key, {})[driver.prefix] = driver
-            self._measure(driver.key)
-
     def _withdraw(self, driver: LoadedDriver | None) -> None:
-        """Take a driver out of the index, unless another already stands in its place."""
-        if driver is not None and self._index.get(driver.key, {}).get(driver.prefix) is driver:
-            del self._index[driver.key][driver.prefix]
-            self._measure(driver.key)
+        """Take a driver out of the index, where no other already stands in its place."""
+        for match in driver.places if driver is not None else ():
+            if self._index.get(match.key, {}).get(match.prefix) is driver:
+                del self._index[match.key][match.prefix]
+                self._measure(match.key)
 
     def _measure(self, key: tuple[int, int]) -> None:
         lengths = {len(prefix) for prefix in self._index[key]}
         self._lengths[key] = tuple(sorted(lengths, reverse=True))
 
 
+def payload_of(
+    driver: LoadedDriver,
+    found: Structure,
+    structures: tuple[Structure, ...],
+    before: tuple[Structure, ...] = (),
+) -> Payload:
+    """Return what of an advertisement a driver reads that was found by one of its structures.
+
+    Of several manufacturer data it is the last that is not as before: makers that keep values in
+    the company id leave one structure for each value, and BlueZ collects them.
+    """
+    if driver.payload == "structure":
+        return found[2]
+    if driver.payload == "advertisement":
+        return structures
+    makers = [one for one in structures if one[0] == MANUFACTURER_DATA]
+    fresh = [one for one in makers if one not in before] or makers
+    return fresh[-1][1].to_bytes(2, "little") + fresh[-1][2] if fresh else b""
+
+
 def discover(folder: Path | None = None) -> Registry:
     """Load the built-in drivers, those of installed packages, and those in the user's folder."""
     registry = Registry()
     for name in _built_in():
-        _load(registry, name, partial(importlib.import_module, name), foreign=False)
+        load = partial(importlib.import_module, name)
+        _load(registry, name, load, foreign=False, gives_way=name.startswith(HOST))
     for entry_point in entry_points(group=ENTRY_POINTS):
         _load(registry, entry_point.name, entry_point.load, foreign=True)
     for file in sorted(folder.glob("[!_]*.py")) if folder is not None else ():
@@ -234,9 +287,11 @@ def _built_in() -> Iterator[str]:
             yield module.name
 
 
-def _load(registry: Registry, name: str, load: Load, *, foreign: bool) -> None:
+def _load(
+    registry: Registry, name: str, load: Load, *, foreign: bool, gives_way: bool = False
+) -> None:
     try:
-        registry.add(load(), foreign=foreign)
+        registry.add(load(), foreign=foreign, gives_way=gives_way)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - importing runs somebody else's code
         registry.quarantine(name, error)
 

@@ -125,16 +125,16 @@ def test_a_weak_driver_is_chosen_by_its_name_alone() -> None:
     registry.add(module("weak", STRENGTH=0))
     weak = registry.by_model("weak")
     assert registry.for_structure(MANUFACTURER, RUUVI, b"\x05") is None
-    assert weak.claims(MANUFACTURER, RUUVI, b"\x05")
-    assert not weak.claims(MANUFACTURER, RUUVI, b"\x06")
-    assert not weak.claims(SERVICE, RUUVI, b"\x05")
+    assert weak.claims((MANUFACTURER, RUUVI, b"\x05"))
+    assert not weak.claims((MANUFACTURER, RUUVI, b"\x06"))
+    assert not weak.claims((SERVICE, RUUVI, b"\x05"))
 
 
 def test_a_driver_without_a_match_claims_nothing() -> None:
     codec = discover().by_model("cayenne-lpp")
-    assert codec.match is None
-    assert not codec.claims(MANUFACTURER, RUUVI, b"\x05")
-    assert not codec.claims(0, 0, b"")
+    assert codec.matches == ()
+    assert not codec.claims((MANUFACTURER, RUUVI, b"\x05"))
+    assert not codec.claims((0, 0, b""))
 
 
 def test_two_weak_drivers_may_match_the_same() -> None:

@@ -9,7 +9,15 @@ from typing import Any, Final
 import msgspec
 
 from gateway.core import vocabulary
-from gateway.driver import MANUFACTURER_DATA, LoadedDriver, LoadedModem
+from gateway.driver import (
+    LISTED_SERVICE,
+    LOCAL_NAME,
+    MANUFACTURER_DATA,
+    SERVICE_DATA,
+    LoadedDriver,
+    LoadedModem,
+    Match,
+)
 
 STRENGTHS: Final = (
     "0, nothing: the configuration must name the driver",
@@ -17,6 +25,13 @@ STRENGTHS: Final = (
     "2, a checksum",
     "3, authentication",
 )
+
+
+_KINDS: Final = {
+    MANUFACTURER_DATA: "manufacturer data of company",
+    SERVICE_DATA: "service data of",
+    LISTED_SERVICE: "the listed service",
+}
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +49,7 @@ def of_codec(loaded: LoadedDriver) -> Facts:
     """Return what is known of a codec; one that matches nothing is for LoRa devices."""
     return Facts(
         model=loaded.model,
-        medium="ble" if loaded.match is not None else "lora",
+        medium="ble" if loaded.is_ble else "lora",
         strength=loaded.strength,
         match=recognised_by(loaded),
         foreign=loaded.foreign,
@@ -56,14 +71,18 @@ def of_modem(loaded: LoadedModem) -> Facts:
 
 def recognised_by(loaded: LoadedDriver) -> str:
     """Say by what a codec is found."""
-    match = loaded.match
-    if match is None:
-        return "nothing: LoRa devices name their driver"
-    kind = (
-        "manufacturer data of company" if match.ad_type == MANUFACTURER_DATA else "service data of"
+    if loaded.matches:
+        return "; ".join(map(_recognised_by, loaded.matches))
+    return "nothing: " + (
+        "the device names it" if loaded.is_ble else "LoRa devices name their driver"
     )
+
+
+def _recognised_by(match: Match) -> str:
+    if match.ad_type == LOCAL_NAME:
+        return f"a name that begins with {match.prefix.decode(errors='replace')}"
     prefix = f", beginning with {match.prefix.hex(' ')}" if match.prefix else ""
-    return f"{kind} 0x{match.identifier:04X}{prefix}"
+    return f"{_KINDS[match.ad_type]} 0x{match.identifier:04X}{prefix}"
 
 
 def layout(file: str) -> tuple[str, str]:

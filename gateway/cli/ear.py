@@ -15,9 +15,10 @@ from gateway.core import refusal
 from gateway.core.context import Context
 from gateway.core.refusal import DecodeError
 from gateway.crypto import CcmKey
-from gateway.driver import LoadedDriver
+from gateway.decoding import seal_of, unhex
+from gateway.driver import LoadedDriver, Payload
 from gateway.judgement import judge
-from gateway.model import Frame, Medium, Result, Sealed
+from gateway.model import Frame, Medium, Result
 from gateway.registry import Registry
 
 MOST: Final = 1_000  # devices remembered; more are only counted
@@ -45,7 +46,7 @@ class Heard(msgspec.Struct, kw_only=True):
     last_ns: int = 0
     rssi_dbm: int | None = None
     snr_db: float | None = None
-    payload: bytes = b""
+    payload: Payload = b""
     results: tuple[Result, ...] = ()
     remark: str = ""  # why there are no results
 
@@ -116,14 +117,14 @@ class Ear:
     # ------------------------------------------------------------------------------ recognising
     def _recognise(
         self, frame: Frame, listed: DeviceSettings | None
-    ) -> tuple[LoadedDriver | None, bytes]:
+    ) -> tuple[LoadedDriver | None, Payload]:
         named = listed.driver if listed is not None else None
         driver = self._registry.by_model(named) if named is not None else None
         if frame.medium == "lora":
             return driver, frame.payload
         return self._registry.recognise(frame.structures, driver)
 
-    def _note(self, known: Heard, frame: Frame, payload: bytes) -> None:
+    def _note(self, known: Heard, frame: Frame, payload: Payload) -> None:
         known.frames += 1
         known.last_ns = frame.heard_at_ns
         known.rssi_dbm, known.snr_db = frame.rssi_dbm, frame.snr_db
@@ -142,24 +143,25 @@ class Ear:
         known.model = driver.model
         payload = known.payload
         try:
-            if known.medium == "lora" and known.listed is not None:
-                payload = _unhex(payload) if known.listed.payload == "hex" else payload
+            if isinstance(payload, bytes) and known.listed and known.listed.payload == "hex":
+                payload = unhex(payload)
             known.results = self._decode(known, driver, payload)
         except DecodeError as error:
             known.encrypted = known.encrypted or error.reason == refusal.NO_KEY
             known.remark = _WHY.get(error.reason, f"refused: {error.reason}")
 
-    def _decode(self, known: Heard, driver: LoadedDriver, payload: bytes) -> tuple[Result, ...]:
+    def _decode(self, known: Heard, driver: LoadedDriver, payload: Payload) -> tuple[Result, ...]:
         ble = known.medium == "ble"
         context = Context(bytes.fromhex(known.address.replace(":", "")) if ble else b"")
         key = known.listed.key if known.listed is not None else None
-        sealed = driver.sealed(payload, context) if driver.sealed is not None else None
+        context.key = key.key_bytes if key is not None and driver.needs_key else None
+        sealed = seal_of(driver, payload, context)
         known.encrypted = sealed is not None
         if sealed is not None:
             if key is None:
                 raise DecodeError(refusal.NO_KEY)
-            context.opened = CcmKey(key.key_bytes).open(Sealed(*sealed))
-        elif key is not None:
+            context.opened = CcmKey(key.key_bytes).open(sealed)
+        elif key is not None and not driver.needs_key:
             raise DecodeError(refusal.NOT_ENCRYPTED)
         return judge(driver.decode(payload, context), ())
 
@@ -179,17 +181,10 @@ class Ear:
         known.remark = "a LoRa node in a format that no driver fits"
 
     def _tried(self, known: Heard, driver: LoadedDriver, *, as_hex: bool) -> tuple[Result, ...]:
-        if driver.match is not None:  # it is for advertisements
+        if driver.is_ble or not isinstance(known.payload, bytes):
             return ()
         try:
-            payload = _unhex(known.payload) if as_hex else known.payload
+            payload = unhex(known.payload) if as_hex else known.payload
             return judge(driver.decode(payload, Context()), ())
         except DecodeError:
             return ()
-
-
-def _unhex(payload: bytes) -> bytes:
-    try:
-        return bytes.fromhex(payload.decode("ascii").strip())
-    except ValueError:
-        raise DecodeError(refusal.BAD_HEX) from None

@@ -85,6 +85,9 @@ class SerialSettings(Section):
     """Preamble length in symbols."""
     tx_power_dbm: Whole | None = Field(default=None, ge=-9, le=30)
     """Transmit power in dBm; what the band allows is not checked."""
+    sender: Literal["byte", "word", "lorawan"] | None = None
+    """Who sends, where the modem does not say it: a number in the first byte of each packet, or in
+    the first two, high byte first; or the packets are LoRaWAN uplinks."""
     password: Secret | None = None
     """The network's password, by reference, for modems that have one."""
 

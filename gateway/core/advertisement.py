@@ -5,6 +5,8 @@
     16 ss SS    service data of a 16-bit UUID; 20: of a 32-bit, 21: of a 128-bit UUID, low byte
                 first; all (0x16, UUID, rest), a UUID on the Bluetooth base as its short number
     09, 08      complete, shortened local name; both (0x09, 0, UTF-8)
+    03, 02      complete, incomplete list of 16-bit UUIDs; 05, 04: of 32-bit, 07, 06: of 128-bit;
+                each UUID of them (0x03, UUID, nothing)
 
 Every other type is left out. Assigned Numbers, 2.3, has them all.
 """
@@ -14,7 +16,9 @@ from gateway.core.fields import take, u8
 MANUFACTURER = 0xFF
 SERVICE_DATA = 0x16
 NAME = 0x09
+LISTED_SERVICE = 0x03
 
+_LISTS = {0x02: 2, 0x03: 2, 0x04: 4, 0x05: 4, 0x06: 16, 0x07: 16}  # type -> bytes of a UUID
 _SHORTENED_NAME = 0x08
 _UUID_SIZES = {SERVICE_DATA: 2, 0x20: 4, 0x21: 16}  # service data: type -> bytes of the UUID
 _COMPANY_SIZE = 2
@@ -33,9 +37,13 @@ def structures(data: bytes) -> tuple[tuple[int, int, bytes], ...]:
         size = u8(data, offset)
         if size == 0:
             break
-        structure = _structure(take(data, offset + 1, size))
-        if structure is not None:
-            found.append(structure)
+        content = take(data, offset + 1, size)
+        if content[0] in _LISTS:
+            found += _listed(content)
+        else:
+            structure = _structure(content)
+            if structure is not None:
+                found.append(structure)
         offset += 1 + size
     return tuple(found)
 
@@ -55,6 +63,13 @@ def _structure(content: bytes) -> tuple[int, int, bytes] | None:
     if kind in (NAME, _SHORTENED_NAME):
         return (NAME, 0, content[1:])
     return None
+
+
+def _listed(content: bytes) -> list[tuple[int, int, bytes]]:
+    """Return the services of a list; UUIDs of 16, 32 and 128 bits alike."""
+    size = _LISTS[content[0]]
+    uuids = [content[at - 1 : at + size] for at in range(1, len(content), size)]
+    return [(LISTED_SERVICE, _short(_identifier(uuid, size)), b"") for uuid in uuids]
 
 
 def _identifier(content: bytes, size: int) -> int:

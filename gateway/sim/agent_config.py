@@ -10,6 +10,7 @@ import msgspec
 from gateway.config.mqtt import is_loopback
 from gateway.core.identity import eui64_urn, node_urn
 from gateway.sim.sensors import MODELS, SensorOptions
+from gateway.sim.serial_modem import SerialModem
 
 
 class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +39,7 @@ def write_agent_config(
     agent: AgentOptions,
     *,
     adapters: Iterable[str],
-    ports: Iterable[Path],
+    modems: Iterable[SerialModem],
     sensors: Iterable[SensorOptions],
 ) -> Path:
     """Write gateway.yaml, the key files and an empty store into a directory; return its path."""
@@ -54,7 +55,7 @@ def write_agent_config(
         f"store: {{path: {_text(store)}}}",
         "transports:",
         *(f"  - {{kind: ble, adapter: {adapter}, scan: {agent.scan}}}" for adapter in adapters),
-        *(f"  - {{kind: serial, device: {_text(port)}, modem: reyax-rylr998}}" for port in ports),
+        *(f"  - {_modem(modem)}" for modem in modems),
         "devices:",
         *(f"  - {_device(directory, sensor)}" for sensor in sensors),
         agent.extra,
@@ -62,6 +63,14 @@ def write_agent_config(
     path = directory / "gateway.yaml"
     path.write_text("\n".join(lines))
     return path
+
+
+def _modem(modem: SerialModem) -> str:
+    sender = "" if modem.model.addresses else ", sender: word"
+    port = _text(modem.uart.link)
+    return (
+        f"{{kind: serial, device: {port}, modem: {modem.kind}, baud: {modem.model.baud}{sender}}}"
+    )
 
 
 def _device(directory: Path, sensor: SensorOptions) -> str:

@@ -48,6 +48,7 @@ class Advertisement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             rssi_dbm=rssi_dbm,
             manufacturer={number: data for kind, number, data in found if kind == AD_MANUFACTURER},
             services={uuid_text(n): data for kind, n, data in found if kind == AD_SERVICE_DATA_16},
+            uuids=tuple(uuid_text(n) for kind, n, _ in found if kind == AD_UUIDS_16),
             name=names[0] if names else None,
         )
 

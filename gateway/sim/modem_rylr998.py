@@ -12,6 +12,8 @@ are assumed: the guide does not say.
 from collections import deque
 from collections.abc import Callable
 
+from gateway.sim.sensors import LoraPacket
+
 _NO_CRLF, _NO_AT, _UNKNOWN, _BAD_LENGTH, _TOO_LONG, _REFUSED = 1, 2, 4, 5, 13, 15
 _MAX_DATA = 240
 _MAX_LINE = 512  # more than the longest command
@@ -37,6 +39,8 @@ _PASSWORD_DIGITS = 8
 class ModemRylr998:
     """The model. `feed` takes what the program writes and returns what the modem answers."""
 
+    addresses = True
+
     def __init__(self) -> None:
         self.spurious_errors = 0  # +ERR=2 after every so many packets; 0: never
         self._line = b""
@@ -51,16 +55,23 @@ class ModemRylr998:
         self._line = b""
         return b"+READY\r\n"
 
-    def receive(self, *, address: int, payload: bytes, rssi_dbm: int, snr_db: int) -> bytes:
+    @property
+    def baud(self) -> int:
+        """At which it listens."""
+        return int(self.settings["IPR"])
+
+    def receive(self, packet: LoraPacket) -> bytes:
         """Return what a packet from the air looks like on the port; nothing while it sleeps.
 
         The length is the packet's, the data ends before its first NUL: so the real one does it.
         """
+        payload = packet.payload
         if self.settings["MODE"] != "0" or len(payload) > _MAX_DATA:
             return b""
         data = payload.split(b"\0")[0]
         self._received += 1
-        line = b"+RCV=%d,%d,%b,%d,%d\r\n" % (address, len(payload), data, rssi_dbm, snr_db)
+        head = b"+RCV=%d,%d," % (packet.address, len(payload))
+        line = head + data + b",%d,%d\r\n" % (packet.rssi_dbm, packet.snr_db)
         if self.spurious_errors and self._received % self.spurious_errors == 0:
             line += _error(_NO_AT)
         return line

@@ -17,6 +17,7 @@ from gateway.config.findings import quoted
 from gateway.config.section import Fault, Label, Number, Pattern, Whole, fault, refuse
 from gateway.sim.bluez import BluezOptions
 from gateway.sim.faults import VERBS
+from gateway.sim.modems import MODEMS
 from gateway.sim.sensors import MODELS, Phone, SensorOptions
 from gateway.sim.world import World
 
@@ -47,13 +48,22 @@ class BluezScenario(Section):
     """How long a device is shown after it was heard last."""
 
 
-class ModemScenario(Section):
-    """A REYAX RYLR998 on a serial port."""
+def _known_modem(model: str) -> str:
+    if model not in MODEMS:
+        why = f"there is no model of a modem {quoted(model)}{did_you_mean(model, MODEMS)}"
+        raise fault(why)
+    return model
 
+
+class ModemScenario(Section):
+    """A LoRa modem on a serial port."""
+
+    model: Annotated[str, AfterValidator(_known_modem)] = "reyax-rylr998"
+    """Which, as its driver is called."""
     name: PortName = "usb-lora"
     """The port's name below serial/by-id."""
     spurious_errors: Whole = Field(default=0, ge=0)
-    """After every so many packets it says +ERR=2 without cause."""
+    """After every so many packets it reports an error without cause."""
 
 
 class SensorScenario(Section):
@@ -254,8 +264,8 @@ class Scenario(Section):
             rssi_needs_change=self.bluez.rssi == "needs-change",
             temporary_timeout_s=self.bluez.temporary_timeout_ns / _NS_PER_S,
         )
-        names = [modem.name for modem in self.modems]
-        world = World(adapters=self.adapters, modems=names, bluez=options, seed=self.seed)
+        kinds = {modem.name: modem.model for modem in self.modems}
+        world = World(adapters=self.adapters, modems=kinds, bluez=options, seed=self.seed)
         for modem in self.modems:
             world.modems[modem.name].model.spurious_errors = modem.spurious_errors
         for sensor in self.sensors:

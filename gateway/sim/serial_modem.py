@@ -2,16 +2,19 @@
 
 from pathlib import Path
 
-from gateway.sim.modem_rylr998 import ModemRylr998
+import msgspec
+
+from gateway.sim.modems import MODEMS
 from gateway.sim.sensors import LoraPacket
 from gateway.sim.uart import Uart
 
 
 class SerialModem:
-    """A RYLR998 on a USB adapter: it starts when it gets power, which is when it is plugged in."""
+    """A modem on a USB adapter: it starts when it gets power, which is when it is plugged in."""
 
-    def __init__(self, link: Path) -> None:
-        self.model = ModemRylr998()
+    def __init__(self, link: Path, kind: str) -> None:
+        self.kind = kind  # MODEL of its driver
+        self.model = MODEMS[kind]()
         self.uart = Uart(link)
         self.uart.on_data = self._answer
 
@@ -31,13 +34,14 @@ class SerialModem:
         self.plug()
 
     def receive(self, packet: LoraPacket) -> bool:
-        """Let a packet arrive by radio; True when the port took all of it."""
-        line = self.model.receive(
-            address=packet.address,
-            payload=packet.payload,
-            rssi_dbm=packet.rssi_dbm,
-            snr_db=packet.snr_db,
-        )
+        """Let a packet arrive by radio; True when the port took all of it.
+
+        Where the modem does not report who sends, the node writes its address before the payload.
+        """
+        if not self.model.addresses:
+            sender = packet.address.to_bytes(2, "big")
+            packet = msgspec.structs.replace(packet, payload=sender + packet.payload)
+        line = self.model.receive(packet)
         return bool(line) and self.uart.write(line)
 
     def _answer(self, data: bytes) -> None:

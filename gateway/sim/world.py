@@ -6,11 +6,11 @@ It is there within milliseconds and leaves neither a process nor a file behind.
 import asyncio
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from gateway.sim.agent_config import AgentOptions, device_name, write_agent_config
 from gateway.sim.bluez import Bluez, BluezOptions
@@ -27,20 +27,22 @@ from gateway.sim.sensors import (
 )
 from gateway.sim.serial_modem import SerialModem
 
+_USUAL_MODEM = "reyax-rylr998"
 _BURST = 64  # emissions that are due at once and go out in one turn of the loop
 
 
 class World:
     """The hardware around an agent: an async context; `environment()` leads the agent there.
 
-    Serial ports stand in `directory`/serial/by-id. All files are in `directory` and go with it.
+    Serial ports stand in `directory`/serial/by-id; `modems` may say which model stands on each,
+    as its driver is called; else it is a RYLR998. All files are in `directory` and go with it.
     """
 
     def __init__(
         self,
         *,
         adapters: Iterable[str] = ("hci0",),
-        modems: Iterable[str] = (),
+        modems: Mapping[str, str] | Iterable[str] = (),
         bluez: BluezOptions | None = None,
         seed: int = 1,
     ) -> None:
@@ -57,7 +59,9 @@ class World:
         for adapter in self.adapters:
             self.bluez.plug_adapter(adapter)
         ports = self.directory / "serial" / "by-id"
-        self.modems = {name: SerialModem(ports / name) for name in modems}
+        self.modems = {
+            name: SerialModem(ports / name, kind) for name, kind in _kinds(modems).items()
+        }
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -107,7 +111,7 @@ class World:
             directory,
             self.agent,
             adapters=self.adapters,
-            ports=[modem.uart.link for modem in self.modems.values()],
+            modems=self.modems.values(),
             sensors=[sensor.options for sensor in self.sensors],
         )
 
@@ -166,3 +170,9 @@ class World:
         await self.bluez.crash()
         await self.bus.restart()
         await self.bluez.start()
+
+
+def _kinds(modems: Mapping[str, str] | Iterable[str]) -> dict[str, str]:
+    if isinstance(modems, Mapping):
+        return dict(cast("Mapping[str, str]", modems))
+    return dict.fromkeys(modems, _USUAL_MODEM)

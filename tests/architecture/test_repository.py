@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NOT_OURS = {".cache", ".git", ".venv", "__pycache__", "build", "dist", "node_modules"}
+NOT_OURS = {
+    ".cache",
+    ".git",
+    ".venv",
+    ".venv-differential",
+    "__pycache__",
+    "build",
+    "dist",
+    "node_modules",
+}
 # Written so that this file does not hold what it looks for.
 INDEXES = (
     "pypi",

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.advertisement import MANUFACTURER, NAME, SERVICE_DATA, structures, uuid_number
+from gateway.core.advertisement import (
+    LISTED_SERVICE,
+    MANUFACTURER,
+    NAME,
+    SERVICE_DATA,
+    structures,
+    uuid_number,
+)
 from gateway.core.refusal import TRUNCATED, DecodeError
 
 BASE = "-0000-1000-8000-00805f9b34fb"
@@ -18,7 +25,7 @@ TYPES = {0xFF: (2, MANUFACTURER), 0x16: (2, SERVICE_DATA), 0x20: (4, SERVICE_DAT
 def _structure(draw: st.DrawFn) -> tuple[bytes, tuple[int, int, bytes] | None]:
     """Draw one structure: its bytes, and what is to be made of them."""
     data = draw(st.binary(max_size=20))
-    kind = draw(st.sampled_from([*TYPES, 0x21, 0x09, 0x08, 0x01, 0x03]))
+    kind = draw(st.sampled_from([*TYPES, 0x21, 0x09, 0x08, 0x01, 0x0A]))
     if kind in TYPES:
         size, handed_on = TYPES[kind]
         number = draw(st.integers(0, 256**size - 1))
@@ -47,6 +54,25 @@ def test_every_structure_of_a_kind_we_read_is_handed_on_in_order(
     assert structures(data) == tuple(wanted for _, wanted in drawn if wanted is not None)
 
 
+@pytest.mark.parametrize(
+    ("data", "uuids"),
+    [
+        ("0503 95fe 1a18", (0xFE95, 0x181A)),
+        ("0302 d2fc", (0xFCD2,)),
+        ("0505 78563412", (0x12345678,)),
+        ("1107 fb349b5f80000080001000009 5fe0000", (0xFE95,)),
+        (
+            "1106 a9aa0e c7ed d8 93b9 ba42 d611 0000 09ef",
+            (0xEF090000_11D6_42BA_B993_D8EDC70EAAA9,),
+        ),
+        ("0103", ()),
+    ],
+)
+def test_each_service_of_a_list_is_handed_on(data: str, uuids: tuple[int, ...]) -> None:
+    wanted = tuple((LISTED_SERVICE, uuid, b"") for uuid in uuids)
+    assert structures(bytes.fromhex(data.replace(" ", ""))) == wanted
+
+
 @given(structure=_structure())
 def test_every_truncation_of_a_structure_is_refused(
     structure: tuple[bytes, tuple[int, int, bytes] | None],
@@ -57,7 +83,7 @@ def test_every_truncation_of_a_structure_is_refused(
             structures(raw[:size])
 
 
-@pytest.mark.parametrize("data", ["01ff", "02ff99", "0216d2", "0420d2fc00", "03210000"])
+@pytest.mark.parametrize("data", ["01ff", "02ff99", "0216d2", "0420d2fc00", "03210000", "020399"])
 def test_a_structure_that_ends_before_its_identifier_is_refused(data: str) -> None:
     with pytest.raises(DecodeError, match=TRUNCATED):
         structures(bytes.fromhex(data))
@@ -69,7 +95,7 @@ def test_any_bytes_are_structures_or_a_refusal(data: bytes) -> None:
         found = structures(data)
     except DecodeError:
         return
-    assert all(kind in {MANUFACTURER, SERVICE_DATA, NAME} for kind, _, _ in found)
+    assert all(kind in {MANUFACTURER, SERVICE_DATA, NAME, LISTED_SERVICE} for kind, _, _ in found)
 
 
 @given(number=st.integers(0, (1 << 32) - 1))

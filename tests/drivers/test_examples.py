@@ -17,8 +17,8 @@ from gateway.core import refusal, vocabulary, wire
 from gateway.core.context import Context
 from gateway.core.refusal import DecodeError
 from gateway.crypto import CcmKey
-from gateway.driver import LoadedDriver
-from gateway.model import Reading, Sealed
+from gateway.driver import LOCAL_NAME, LoadedDriver
+from gateway.model import Reading, Sealed, Structure
 from gateway.registry import discover
 
 REGISTRY = discover()
@@ -36,6 +36,9 @@ class Example(msgspec.Struct, forbid_unknown_fields=True):
     counter: int | None = None
     address: str = ""
     key: str = ""
+    port: int | None = None
+    local_name: str = ""  # where the driver is found by it
+    identifier: int | None = None  # of the structure, where the driver matches several
 
     @property
     def frame(self) -> bytes:
@@ -81,7 +84,7 @@ each_sealed = pytest.mark.parametrize(
 
 def opened(driver: LoadedDriver, payload: bytes, example: Example) -> tuple[Context, int | None]:
     """Return the context to decode a payload in, and its counter, as the gateway does."""
-    context = Context(bytes.fromhex(example.address))
+    context = Context(bytes.fromhex(example.address), port=example.port)
     counter = driver.packet_counter(payload) if driver.packet_counter else None
     fields = driver.sealed(payload, context) if driver.sealed else None
     if fields is not None and example.key:
@@ -203,11 +206,25 @@ def test_decoding_leaves_no_trace(driver: LoadedDriver, example: Example) -> Non
 
 @each_example
 def test_an_example_is_claimed_by_its_driver_alone(driver: LoadedDriver, example: Example) -> None:
-    if driver.match is None:
+    if not driver.matches:
         return
-    structure = (driver.match.ad_type, driver.match.identifier, example.frame)
-    assert [other.model for other in DRIVERS if other.claims(*structure)] == [driver.model]
+    structure = structure_of(driver, example)
+    assert [other.model for other in DRIVERS if other.claims(structure)] == [driver.model]
     assert REGISTRY.for_structure(*structure) is (driver if driver.strength else None)
+
+
+def structure_of(driver: LoadedDriver, example: Example) -> Structure:
+    """Return the structure by which an example is found."""
+    if example.local_name:
+        return (LOCAL_NAME, 0, example.local_name.encode())
+    frame, identifier = example.frame, example.identifier
+    if driver.payload == "manufacturer" and identifier is None:
+        identifier, frame = int.from_bytes(frame[:2], "little"), frame[2:]
+    for match in driver.matches:
+        structure = (match.ad_type, match.identifier, frame)
+        if identifier in (None, match.identifier) and match.fits(structure):
+            return structure
+    pytest.fail("no MATCH of the driver fits its own example")
 
 
 @each_driver
@@ -215,7 +232,7 @@ def test_an_example_is_claimed_by_its_driver_alone(driver: LoadedDriver, example
 def test_any_bytes_decode_or_are_refused(
     driver: LoadedDriver, data: bytes, opened: bytes | None
 ) -> None:
-    payload = driver.prefix + data
+    payload = (driver.matches[0].prefix if driver.matches else b"") + data
     context = Context(bytes(6), opened)
     if driver.packet_counter:
         driver.packet_counter(payload)

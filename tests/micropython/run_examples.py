@@ -43,7 +43,7 @@ class Skipped(Exception):  # noqa: N818 - it is no error
 
 def open_frame(driver, payload, example):
     """Return the context to decode a payload in, and its counter, as the gateway would."""
-    context = Context(bytes.fromhex(example.get("address", "")))
+    context = Context(bytes.fromhex(example.get("address", "")), None, example.get("port"))
     counter = driver.packet_counter(payload) if hasattr(driver, "packet_counter") else None
     sealed = driver.sealed(payload, context) if hasattr(driver, "sealed") else None
     if sealed is not None and "key" in example:

@@ -4,6 +4,7 @@ import pytest
 
 from drivers.modem import reyax_rylr998 as driver
 from gateway.sim.modem_rylr998 import ModemRylr998
+from gateway.sim.sensors import LoraPacket
 
 
 @pytest.fixture
@@ -64,24 +65,27 @@ def test_settings_outlast_a_restart_and_the_password_does_not(modem: ModemRylr99
 
 def test_a_packet_is_framed_by_its_length(modem: ModemRylr998) -> None:
     payload = b"a,b\r\n+RCV=1"
-    line = modem.receive(address=17, payload=payload, rssi_dbm=-99, snr_db=-7)
+    line = modem.receive(LoraPacket(address=17, payload=payload, rssi_dbm=-99, snr_db=-7))
     assert line == b"+RCV=17,11,a,b\r\n+RCV=1,-99,-7\r\n"
     assert driver.Modem().feed(line) == [("lora:17", payload, -99, -7)]
 
 
 def test_a_nul_ends_the_data_but_not_the_length(modem: ModemRylr998) -> None:
-    line = modem.receive(address=1, payload=b"ab\0cd", rssi_dbm=-50, snr_db=9)
+    line = modem.receive(LoraPacket(address=1, payload=b"ab\0cd", rssi_dbm=-50, snr_db=9))
     assert line == b"+RCV=1,5,ab,-50,9\r\n"
 
 
 def test_asleep_it_hears_nothing(modem: ModemRylr998) -> None:
     modem.feed(b"AT+MODE=1\r\n")
-    assert modem.receive(address=1, payload=b"x", rssi_dbm=-50, snr_db=9) == b""
+    assert modem.receive(LoraPacket(address=1, payload=b"x", rssi_dbm=-50, snr_db=9)) == b""
 
 
 def test_it_can_say_err_2_without_cause(modem: ModemRylr998) -> None:
     modem.spurious_errors = 2
-    lines = [modem.receive(address=1, payload=b"x", rssi_dbm=-50, snr_db=9) for _ in range(4)]
+    lines = [
+        modem.receive(LoraPacket(address=1, payload=b"x", rssi_dbm=-50, snr_db=9))
+        for _ in range(4)
+    ]
     assert [b"+ERR=2\r\n" in line for line in lines] == [False, True, False, True]
 
 

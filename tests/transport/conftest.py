@@ -58,7 +58,7 @@ def at_serial(port: Path) -> AtSerial:
         *,
         plugged: bool,
     ) -> None:
-        hardware = SerialModem(port)
+        hardware = SerialModem(port, "reyax-rylr998")
         if plugged:
             hardware.plug()
         try:

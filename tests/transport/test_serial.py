@@ -18,6 +18,7 @@ from drivers.modem.reyax_rylr998 import Modem
 from gateway.clock import SystemClock
 from gateway.health import Health
 from gateway.model import TransportState
+from gateway.sim.modem_rylr998 import ModemRylr998
 from gateway.transport.serial import SerialSettings, SerialTransport
 from gateway.transport.serial.port import LineErrors, Port, line_errors
 from tests.brokers import strict_run
@@ -26,6 +27,11 @@ from tests.transport.places import AtSerial, HandClock, Listed, SerialPlace, unt
 UP, DOWN, DEAF = TransportState.UP, TransportState.DOWN, TransportState.DEAF
 NOBODY = 65534
 PASSWORD = "FABC0002"  # noqa: S105 - of a simulated modem
+
+
+def rylr998(place: SerialPlace) -> ModemRylr998:
+    """Return the model of the modem at a place."""
+    return cast("ModemRylr998", place.hardware.model)
 
 
 def _impatient(port: Path) -> SerialSettings:
@@ -282,7 +288,7 @@ def test_the_modem_gets_its_settings(at_serial: AtSerial, port: Path) -> None:
 
     async def scenario(place: SerialPlace) -> None:
         await place.is_(UP)
-        settings_now = place.hardware.model.settings
+        settings_now = rylr998(place).settings
         assert (settings_now["ADDRESS"], settings_now["NETWORKID"]) == ("1", "6")
         assert settings_now["BAND"] == "868500000"
 
@@ -291,7 +297,7 @@ def test_the_modem_gets_its_settings(at_serial: AtSerial, port: Path) -> None:
 
 def test_a_modem_that_restarted_is_set_up_again(at_serial: AtSerial, port: Path) -> None:
     async def scenario(place: SerialPlace) -> None:
-        model = place.hardware.model
+        model = rylr998(place)
         await place.is_(UP)
         assert model.password == PASSWORD
         place.uart.write(model.boot())  # which forgets it

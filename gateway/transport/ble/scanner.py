@@ -20,7 +20,13 @@ from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakDBusError, BleakError
 from dbus_fast.errors import DBusFastError
 
-from gateway.core.advertisement import MANUFACTURER, NAME, SERVICE_DATA, uuid_number
+from gateway.core.advertisement import (
+    LISTED_SERVICE,
+    MANUFACTURER,
+    NAME,
+    SERVICE_DATA,
+    uuid_number,
+)
 from gateway.model import Frame, Intake, Structure
 from gateway.transport.ble.causes import IN_PROGRESS, NOT_ANSWERING, ScanError, refused
 
@@ -40,11 +46,12 @@ _uuid_number = lru_cache(maxsize=1024)(uuid_number)
 
 
 def structures(data: AdvertisementData) -> tuple[Structure, ...]:
-    """Return what an advertisement carried: manufacturer data, service data, name."""
+    """Return what an advertisement carried: manufacturer data, service data, name, services."""
     found = [(MANUFACTURER, company, rest) for company, rest in data.manufacturer_data.items()]
     found += [(SERVICE_DATA, _uuid_number(uuid), rest) for uuid, rest in data.service_data.items()]
     if data.local_name:
         found.append((NAME, 0, data.local_name.encode()))
+    found += [(LISTED_SERVICE, _uuid_number(uuid), b"") for uuid in data.service_uuids]
     return tuple(found)
 
 

@@ -1,0 +1,1 @@
+"""Drivers that need a library MicroPython lacks. They give way to all others."""
