@@ -18,6 +18,7 @@ from gateway.core.refusal import BAD_LENGTH, BAD_TYPE, DecodeError
 
 API = 1
 MODEL = "ruuvi-rawv2"
+DEVICES = ("Ruuvi RuuviTag", "Ruuvi RuuviTag Pro")
 MATCH = {"manufacturer_id": 0x0499, "prefix": b"\x05"}
 STRENGTH = 1
 

@@ -9,20 +9,33 @@
 The channel of a reading is C as text, whatever else the packet holds: "3", with an axis "3-x", for
 a second value of one type and C in one packet "3-2". So it names the same sensor in every packet.
 
-Nothing in the format tells a damaged packet from a good one, so it is read whole or refused: with
-BAD_TYPE for an unknown type, since nobody knows its length. A polyline (240) is skipped by its own
-length. Voltage and current are unsigned, as the published table has them. No packet says that it
-is Cayenne LPP, so the configuration must.
+A polyline (240) is a way that was travelled, each of its points a position of its own:
 
-Source: https://github.com/ElectronicCats/CayenneLPP, src/CayenneLPP.h and decoders/decoder.js
+    LL FF AAAAAA OOOOOO (oa)...
+
+    L  bytes of all of it, itself included, 8..255
+    F  step: 1..199 of 0.0001 degree, or 227..239 for 1, 2, 5, 10 ... 10000 of them
+    A  latitude of the first point, signed, in steps
+    O  longitude of the first point, signed, in steps
+    a  latitude of the next point less that of the one before, signed, in steps; o  longitude
+
+Nothing in the format tells a damaged packet from a good one, so it is read whole or refused: with
+BAD_TYPE for an unknown type, since nobody knows its length, with BAD_LENGTH for more values than
+one observation carries. Voltage and current are unsigned, as the published table has them. No
+packet says that it is Cayenne LPP, so the configuration must; it comes on whatever port the node
+uses.
+
+Source: https://github.com/ElectronicCats/CayenneLPP, src/CayenneLPP.h, src/CayenneLPPPolyline.cpp
+and decoders/decoder.js
 """
 
 from gateway.core.context import Context
 from gateway.core.fields import i16be, i24be, take, u8, u16be, u32be
-from gateway.core.refusal import BAD_TYPE, BAD_VALUE, DecodeError
+from gateway.core.refusal import BAD_LENGTH, BAD_TYPE, BAD_VALUE, DecodeError
 
 API = 1
 MODEL = "cayenne-lpp"
+DEVICES = ("any LoRa node that sends Cayenne LPP",)
 MATCH: dict[str, int | bytes] = {}
 STRENGTH = 0
 
@@ -80,6 +93,9 @@ _STATES = {102: "presence_detected", 142: "switch_on"}  # one byte, zero is fals
 _COLOUR = 135
 _POLYLINE = 240
 _POLYLINE_MIN_SIZE = 8
+_FIRST_STEP = 227  # of these, one each
+_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
+_MOST_READINGS = 64  # of one observation (docs/reference/schema.md)
 
 
 def decode(payload: bytes, _context: Context) -> list[tuple[str, int | str, int, str]]:
@@ -94,6 +110,8 @@ def decode(payload: bytes, _context: Context) -> list[tuple[str, int | str, int,
             count = seen[name + channel] = seen.get(name + channel, 0) + 1
             readings.append((name, value, scale, channel if count == 1 else f"{channel}-{count}"))
         at += 2 + size
+    if len(readings) > _MOST_READINGS:
+        raise DecodeError(BAD_LENGTH)
     return readings
 
 
@@ -115,12 +133,34 @@ def _value(
     if kind == _COLOUR:
         return 3, [("colour", "#" + take(payload, at, 3).hex(), 0, "")]
     if kind == _POLYLINE:
-        return _polyline_size(payload, at), []
+        size = u8(payload, at)
+        return size, _polyline(take(payload, at, size))
     raise DecodeError(BAD_TYPE)
 
 
-def _polyline_size(payload: bytes, at: int) -> int:
-    size = u8(payload, at)
-    if size < _POLYLINE_MIN_SIZE:
+def _polyline(line: bytes) -> list[tuple[str, int | str, int, str]]:
+    """Return the points of a polyline, in their order."""
+    if len(line) < _POLYLINE_MIN_SIZE:
         raise DecodeError(BAD_VALUE)
-    return len(take(payload, at, size))
+    step = _step(line[1])
+    latitude, longitude = i24be(line, 2), i24be(line, 5)
+    points: list[tuple[str, int | str, int, str]] = []
+    for delta in b"\x00" + line[8:]:  # none to the first point
+        latitude += _nibble(delta & 0x0F)
+        longitude += _nibble(delta >> 4)
+        points.append(("latitude", latitude * step, 4, ""))
+        points.append(("longitude", longitude * step, 4, ""))
+    return points
+
+
+def _step(factor: int) -> int:
+    if 0 < factor < 200:
+        return factor
+    if _FIRST_STEP <= factor < _FIRST_STEP + len(_STEPS):
+        return _STEPS[factor - _FIRST_STEP]
+    raise DecodeError(BAD_VALUE)
+
+
+def _nibble(value: int) -> int:
+    """Return four bits as a signed number."""
+    return value - 16 if value & 8 else value

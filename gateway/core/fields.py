@@ -61,6 +61,11 @@ def u24be(data: bytes, offset: int) -> int:
     return low | middle << 8 | high << 16
 
 
+def i24le(data: bytes, offset: int) -> int:
+    """Three bytes, low byte first, two's complement."""
+    return _signed(u24le(data, offset), 0x800000)
+
+
 def i24be(data: bytes, offset: int) -> int:
     """Three bytes, high byte first, two's complement."""
     return _signed(u24be(data, offset), 0x800000)

@@ -191,4 +191,19 @@ light_on 226 1 boolean - -
 alarm_active 227 1 boolean - -
 freefall_detected 228 1 boolean - -
 fallen_over 229 1 boolean - -
+command_arguments 300 1 string - -
+measured_power 301 dB{mW} number -128 50
+armed 320 1 boolean - -
+body_temperature 321 Cel number 20 50
+score 322 1 number 0 100
+asleep 323 1 boolean - -
+consumable_level 324 % number 0 100
+h2_mole_fraction 325 [ppm] number 0 1000000
+air_velocity 326 m/s number 0 200
+measurement_interval 327 s number 0 31536000
+measurement_age 328 s number 0 31536000
+nh3 360 ug/m3 number 0 10000
+co_mass_concentration 361 ug/m3 number 0 1000000
+sf6 362 ug/m3 number 0 100000000
+gust_factor 363 1 number 1 20
 """

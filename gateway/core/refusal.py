@@ -17,6 +17,8 @@ NOT_ENCRYPTED = "not_encrypted"  # in clear from a device that has a key: perhap
 UNKNOWN_PROPERTY = "unknown_property"  # the driver's fault: its name is not in the vocabulary
 DRIVER_FAULT = "driver_fault"  # a foreign driver raised what no driver may raise
 REPLAYED = "replayed"  # authentic, but its counter was seen before
+CODEC_ERROR = "codec_error"  # the vendor's codec threw, reported errors or gave no data
+CODEC_LIMIT = "codec_limit"  # the vendor's codec met a limit: time, memory, stack, size
 
 
 class DecodeError(ValueError):

@@ -96,12 +96,14 @@ def result(
     return text + "}"
 
 
-def link(
+def link(  # noqa: PLR0913, PLR0917 - a link's seven; keywords cost the hot path more than a name
     medium: str,
     rssi_dbm: int | None,
     snr_db: float | None,
     frame_counter: int | None,
     copies: int,
+    spreading_factor: int | None = None,
+    frequency_hz: int | None = None,
 ) -> str:
     """Render how an observation arrived; what is None, and a single copy, is left out."""
     text = f'{{"medium":{quote(medium)}'
@@ -111,6 +113,10 @@ def link(
         text += ',"snr":' + decimal(round(snr_db * 10**_SNR_SCALE), _SNR_SCALE)
     if frame_counter is not None:
         text += f',"frameCounter":{frame_counter}'
+    if spreading_factor is not None:
+        text += f',"spreadingFactor":{spreading_factor}'
+    if frequency_hz is not None:
+        text += f',"frequencyHz":{frequency_hz}'
     if copies != 1:
         text += f',"copies":{copies}'
     return text + "}"

@@ -96,21 +96,32 @@ def test_a_property_outside_the_vocabulary_is_not_rendered() -> None:
     quarters=st.none() | st.integers(-128, 127),
     frame_counter=st.none() | st.integers(0, 2**32 - 1),
     copies=st.integers(1, 1000),
+    lora=st.none() | st.tuples(st.integers(5, 12), st.integers(1, 10**10)),
 )
 def test_a_link_names_what_is_known_and_no_more(
-    rssi_dbm: int | None, quarters: int | None, frame_counter: int | None, copies: int
+    rssi_dbm: int | None,
+    quarters: int | None,
+    frame_counter: int | None,
+    copies: int,
+    lora: tuple[int, int] | None,
 ) -> None:
+    spreading_factor, frequency_hz = lora or (None, None)
     snr_db = None if quarters is None else quarters / 4
     expected: dict[str, object] = {
         "medium": "lora",
         "rssi": rssi_dbm,
         "snr": None if quarters is None else "@",
         "frameCounter": frame_counter,
+        "spreadingFactor": spreading_factor,
+        "frequencyHz": frequency_hz,
         "copies": copies if copies != 1 else None,
     }
     known = {key: value for key, value in expected.items() if value is not None}
     number = "" if quarters is None else _reference_decimal(25 * quarters, 2)
-    assert wire.link("lora", rssi_dbm, snr_db, frame_counter, copies) == _reference(known, number)
+    rendered = wire.link(
+        "lora", rssi_dbm, snr_db, frame_counter, copies, spreading_factor, frequency_hz
+    )
+    assert rendered == _reference(known, number)
 
 
 def test_an_observation_is_its_head_its_time_and_its_tail() -> None:
