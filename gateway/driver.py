@@ -4,7 +4,7 @@
 InterfaceError, which says where. The interface is described in docs/reference/driver-interface.md.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Literal, Protocol, cast
@@ -12,8 +12,9 @@ from typing import Any, Final, Literal, Protocol, cast
 import msgspec
 
 from gateway.core.context import Context
+from gateway.core.refusal import DecodeError
 from gateway.errors import DriverError
-from gateway.model import Reading, Structure
+from gateway.model import Frame, Reading, Structure
 
 API: Final = 1
 
@@ -29,12 +30,17 @@ LOCAL_NAME: Final = 0x09
 PayloadForm = Literal["structure", "manufacturer", "advertisement"]
 Payload = bytes | tuple[Structure, ...]
 
-Command = tuple[bytes, str]  # what to write, the reply to expect
+Command = tuple[bytes, str]  # what to write, the reply to expect; "": none, it is not awaited
 # Address ("" where the modem does not know it), payload, RSSI in dBm, SNR in dB.
 Packet = tuple[str, bytes, int | None, float | None]
-Request = tuple[int, str, str, bytes]  # gateway.core.gatt: what to do, service, characteristic
+# gateway.core.gatt: what to do, service, characteristic, data, which of several.
+Request = tuple[int, str, str, bytes, int]
 Poll = Callable[[Context], Generator[Request, bytes | None, bytes]]
-SealedFrame = tuple[bytes, bytes, int, bytes, int]  # the fields of model.Sealed
+# What came of a payload that was decoded in another process: for `decode`, or why nothing did.
+Outcome = object | DecodeError
+Done = Callable[[Any], None]  # with the Outcome: once, from the event loop, never within the call
+Offload = Callable[[Frame, bytes, Done], None]
+SealedFrame = tuple[bytes, bytes, int, bytes, int | None]  # the fields of model.Sealed
 
 _IDENTIFIERS: Final = {  # key in MATCH: AD type in the index, highest value
     "manufacturer_id": (MANUFACTURER_DATA, (1 << 16) - 1),
@@ -54,19 +60,36 @@ class Modem(Protocol):
     counters: dict[str, int]
 
     def setup(self, settings: dict[str, int | str]) -> Sequence[Command]:
-        """Return the commands that make the modem what is wanted; ValueError: a bad setting."""
+        """Return the commands that make the modem what is wanted, and have it receive.
+
+        ValueError: a bad setting.
+        """
         ...
 
-    def probe(self) -> Command:
-        """Return a command that changes nothing and that a modem in order always answers."""
+    def probe(self) -> Command | None:
+        """Return a command that a modem in order always answers and that changes nothing in it.
+
+        One that answers and does not receive has to give another answer, or receive again by it.
+        None: this modem cannot be asked.
+        """
         ...
 
-    def send(self, address: str, payload: bytes) -> Command:
-        """Return the command that transmits a payload; ValueError when the modem cannot."""
+    def chores(self) -> Sequence[Command]:
+        """Return what the modem has to be told now to go on receiving: after a packet, a sending.
+
+        The same is returned until it has been asked and answered.
+        """
+        ...
+
+    def send(self, address: str, payload: bytes, /) -> Sequence[Command]:
+        """Return the commands that transmit a payload; ValueError when the modem cannot."""
         ...
 
     def ask(self, command: Command) -> bytes:
-        """Return the bytes to write for a command; from now on `answer` awaits its reply."""
+        """Return the bytes to write for a command; from now on `answer` awaits its reply.
+
+        Where none is to come, or the command turns out to be needless (no bytes), it is "".
+        """
         ...
 
     def feed(self, data: bytes) -> Sequence[Packet]:
@@ -74,7 +97,7 @@ class Modem(Protocol):
         ...
 
     def idle(self) -> Sequence[Packet]:
-        """Give up what stopped halfway, after a second of silence; return packets behind it."""
+        """Give up what stopped halfway, after a silence of IDLE_S; return packets behind it."""
         ...
 
 
@@ -117,12 +140,15 @@ class LoadedDriver(msgspec.Struct, frozen=True, kw_only=True):
     decode: Callable[[Any, Context], Sequence[Reading]]  # Any: Payload, as `payload` has it
     sealed: Callable[[Any, Context], SealedFrame | None] | None = None
     packet_counter: Callable[[Any], int | None] | None = None
+    offload: Offload | None = None  # who makes of a payload what `decode` is given, elsewhere
     poll: Poll | None = None
     interval_s: int = 0  # of a poll, where the configuration gives none
     strength: int
     matches: tuple[Match, ...] = ()  # none: chosen by configuration only
     payload: PayloadForm = "structure"
     needs_key: bool = False  # it opens its frames itself, with Context.key
+    devices: tuple[str, ...] = ()  # what people buy
+    unmapped: tuple[str, ...] = ()  # what the format has and no reading carries
     file: str
     foreign: bool = False
 
@@ -158,10 +184,30 @@ class LoadedModem(msgspec.Struct, frozen=True, kw_only=True):
     baud: int
     bauds: tuple[int, ...]  # it may be set to, the usual one first
     idle_s: float  # silence after which what stopped halfway is over
+    answer_s: float  # within that it answers a command
     settings: tuple[str, ...]  # names that `Modem.setup` knows
     addresses: bool  # whether a packet says who sent it
+    devices: tuple[str, ...] = ()  # what people buy
     file: str
     foreign: bool = False
+
+    def check(self, settings: Mapping[str, int | str], sender: str | None) -> None:
+        """Raise ValueError, naming the setting and the remedy, for what this modem cannot do."""
+        for name in settings:
+            if name not in self.settings:
+                known = ", ".join(self.settings) or "nothing"
+                message = f"{name}: it has no such setting, remove it; it knows {known}"
+                raise ValueError(message)
+        if self.addresses and sender is not None:
+            message = "sender: it says itself who sends, remove it"
+            raise ValueError(message)
+        if not self.addresses and sender is None:
+            message = (
+                "sender: it does not say who sends; byte or word if the nodes put their number in"
+                " front, lorawan for LoRaWAN uplinks"
+            )
+            raise ValueError(message)
+        self.connect().setup(dict(settings))
 
 
 class InterfaceError(DriverError):
@@ -197,6 +243,8 @@ def codec(module: Any, *, foreign: bool) -> LoadedDriver:  # noqa: ANN401 - a mo
         matches=_matches(module),
         payload=_payload(module),
         needs_key=getattr(module, "NEEDS_KEY", False) is True,
+        devices=_names(module, "DEVICES", ()),
+        unmapped=_names(module, "UNMAPPED", ()),
         file=str(module.__file__),
         foreign=foreign,
     )
@@ -211,8 +259,10 @@ def modem(module: ModuleType, *, foreign: bool) -> LoadedModem:
         baud=baud,
         bauds=_bauds(module, baud),
         idle_s=_seconds(module, "IDLE_S", 1.0),
+        answer_s=_seconds(module, "ANSWER_S", 10.0),
         settings=_names(module, "SETTINGS"),
         addresses=getattr(module, "ADDRESSES", True) is True,
+        devices=_names(module, "DEVICES", ()),
         file=str(module.__file__),
         foreign=foreign,
     )
@@ -247,8 +297,10 @@ def _whole(module: ModuleType, name: str, highest: int) -> int:
     return value
 
 
-def _names(module: ModuleType, name: str) -> tuple[str, ...]:
-    names: object = getattr(module, name, None)
+def _names(
+    module: ModuleType, name: str, default: tuple[str, ...] | None = None
+) -> tuple[str, ...]:
+    names: object = getattr(module, name, default)
     try:
         return msgspec.convert(names, tuple[str, ...])
     except msgspec.ValidationError as error:
@@ -266,10 +318,12 @@ def _bauds(module: ModuleType, usual: int) -> tuple[int, ...]:
     return (usual, *(baud for baud in found if baud != usual))
 
 
-def _seconds(module: ModuleType, name: str, default: float) -> float:
-    value: object = getattr(module, name, default)
-    if not isinstance(value, int | float) or not 0 < value <= 1:
-        raise InterfaceError(module, name, f"{value!r}, but more than 0 and at most 1 is needed")
+def _seconds(module: ModuleType, name: str, most: float) -> float:
+    """Return a duration, a second where the module says nothing."""
+    value: object = getattr(module, name, 1.0)
+    if not isinstance(value, int | float) or not 0 < value <= most:
+        cause = f"{value!r}, but more than 0 and at most {most:g} is needed"
+        raise InterfaceError(module, name, cause)
     return float(value)
 
 

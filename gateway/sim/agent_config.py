@@ -21,6 +21,7 @@ class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
     mqtt_host: str = "127.0.0.1"
     mqtt_port: int = 1883
     scan: str = "passive"
+    modem: str = ""  # more of each modem's settings: "band: 868.1MHz, spreading_factor: 9"
     extra: str = ""  # more YAML, at the top level
 
 
@@ -55,7 +56,7 @@ def write_agent_config(
         f"store: {{path: {_text(store)}}}",
         "transports:",
         *(f"  - {{kind: ble, adapter: {adapter}, scan: {agent.scan}}}" for adapter in adapters),
-        *(f"  - {_modem(modem)}" for modem in modems),
+        *(f"  - {_modem(modem, agent.modem)}" for modem in modems),
         "devices:",
         *(f"  - {_device(directory, sensor)}" for sensor in sensors),
         agent.extra,
@@ -65,12 +66,16 @@ def write_agent_config(
     return path
 
 
-def _modem(modem: SerialModem) -> str:
-    sender = "" if modem.model.addresses else ", sender: word"
-    port = _text(modem.uart.link)
-    return (
-        f"{{kind: serial, device: {port}, modem: {modem.kind}, baud: {modem.model.baud}{sender}}}"
-    )
+def _modem(modem: SerialModem, settings: str) -> str:
+    fields = [
+        "kind: serial",
+        f"device: {_text(modem.uart.link)}",
+        f"modem: {modem.kind}",
+        f"baud: {modem.model.baud}",
+    ]
+    if not modem.model.addresses:
+        fields.append("sender: word")
+    return "{" + ", ".join((*fields, settings) if settings else fields) + "}"
 
 
 def _device(directory: Path, sensor: SensorOptions) -> str:

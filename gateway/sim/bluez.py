@@ -280,6 +280,16 @@ class Bluez:
         """Let a connected peripheral notify; return the ways it went (signal, sockets)."""
         return self._gatt.notify(address.upper(), uuid, value)
 
+    @property
+    def connected(self) -> list[str]:
+        """The addresses of devices that are connected to."""
+        return self._gatt.connected()
+
+    def show_services(self, address: str) -> None:
+        """Show what a device has, as after a connection that somebody else has made."""
+        for adapter in self._adapters:
+            self._gatt.show(names.device_path(adapter, address))
+
     def lose_link(self, address: str) -> None:
         """Let a connected device go out of range."""
         for adapter in self._adapters:

@@ -43,6 +43,7 @@ class Gatt:
         self._post = post
         self._spawn = spawn
         self._links: dict[str, _Link] = {}  # object path of the characteristic
+        self._pending: dict[str, Call] = {}  # device path: Connect under way
         self.peripherals: dict[str, Peripheral] = {}  # address in upper case
 
     def handlers(self) -> Handlers:
@@ -70,6 +71,21 @@ class Gatt:
                 ways += 1
             ways += sum(_sent(way, value, link) for way in tuple(link.notify_sockets))
         return ways
+
+    def connected(self) -> list[str]:
+        """Return the addresses of peripherals with a link."""
+        shown = [path for path in self._tree.objects if names.DEVICE in self._tree.objects[path]]
+        return [
+            self._address(path)
+            for path in shown
+            if self._tree.flag(path, names.DEVICE, "Connected")
+        ]
+
+    def show(self, device: str) -> None:
+        """Show the services of a device path."""
+        peripheral = self.peripherals.get(self._address(device))
+        if peripheral is not None:
+            self._show_services(device, peripheral)
 
     def lose(self, device: str) -> None:
         """Lose the link to a device path, as when it goes out of range; it may have none."""
@@ -104,6 +120,7 @@ class Gatt:
 
     def forget_all(self) -> None:
         """Close all sockets and say nothing: bluetoothd died."""
+        self._pending.clear()
         self._close_below(names.ROOT)
 
     def _close_below(self, path: str) -> None:
@@ -115,6 +132,7 @@ class Gatt:
             _close(link.write_sockets)
 
     def _connect(self, call: Call) -> None:
+        self._pending[call.path] = call
         self._spawn(self._establish(call), "gatt.connect")
 
     async def _establish(self, call: Call) -> None:
@@ -125,6 +143,10 @@ class Gatt:
             self._post(call.error(names.FAILED, "le-connection-abort-by-local"))
             return
         await asyncio.sleep(peripheral.connect_s)
+        if self._pending.get(device) is not call:  # disconnected before it was connected
+            self._post(call.error(names.FAILED, "br-connection-canceled"))
+            return
+        del self._pending[device]
         self._tree.change(device, names.DEVICE, {"Connected": Variant("b", value=True)})
         if peripheral.aborts > 0:
             # bleak waits for Connected to fall before it tries again by itself.
@@ -176,6 +198,7 @@ class Gatt:
         self._tree.change(path, names.GATT_CHARACTERISTIC, {name: Variant("b", value)})
 
     def _disconnect(self, call: Call) -> Message:
+        self._pending.pop(call.path, None)
         self.lose(call.path)
         return call.reply()
 

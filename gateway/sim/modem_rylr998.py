@@ -1,16 +1,19 @@
-r"""A REYAX RYLR998 as its serial port shows it: bytes in, bytes out, without a port and a clock.
+r"""A REYAX RYLR998 or RYLR896 as its serial port shows it: bytes in, bytes out, no port, no clock.
 
     AT+NAME=value\r\n  ->  +OK, or +ERR=n        AT+NAME?\r\n  ->  +NAME=value
     a received packet  ->  +RCV=address,length,data,RSSI,SNR\r\n
 
 It is not friendlier than the real one: an answer can come between packets, a NUL ends the data
 early, and `spurious_errors` makes it say +ERR=2 without cause, as was seen in the field.
-Source: REYAX, LoRa AT Command Guide RYLR998/RYLR498, 23 October 2023. The codes of refused values
-are assumed: the guide does not say.
+Sources: REYAX, LoRa AT Command Guide RYLR998/RYLR498, 23 October 2023; RYLR896/RYLR406, 28 July
+2022. The codes of refused values are assumed: the guides do not say.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
 
 from gateway.sim.sensors import LoraPacket
 
@@ -18,22 +21,47 @@ _NO_CRLF, _NO_AT, _UNKNOWN, _BAD_LENGTH, _TOO_LONG, _REFUSED = 1, 2, 4, 5, 13, 1
 _MAX_DATA = 240
 _MAX_LINE = 512  # more than the longest command
 _SENT_KEPT = 100
-_FACTORY = {
-    "ADDRESS": "0",
-    "NETWORKID": "18",
-    "BAND": "915000000",
-    "PARAMETER": "9,7,1,12",
-    "CRFOP": "22",
-    "IPR": "115200",
-    "MODE": "0",
-}
-_IDENTITY = {"VER": "RYLR998_REYAX_V1.2.2", "UID": "164738323135383200100025"}
-_RANGES = {"ADDRESS": (0, 65535), "BAND": (410_000_000, 960_000_000), "CRFOP": (0, 22)}
-_PARAMETER_RANGES = ((5, 11), (7, 9), (1, 4), (4, 24))
-_NETWORKS = (*range(3, 16), 18)
-_SPEEDS = (300, 1200, 4800, 9600, 28800, 38400, 57600, 115200)
+_UID = "164738323135383200100025"
+_ADDRESSES = (0, 65535)
+_SPEEDS = (300, 1200, 4800, 9600, 19200, 28800, 38400, 57600, 115200)
 _MODES = (0, 1)
-_PASSWORD_DIGITS = 8
+_ASLEEP = "1"
+_BANDWIDTHS_KHZ = {7: 125, 8: 250, 9: 500}
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """What one product takes and comes with."""
+
+    version: str
+    networks: tuple[int, ...]
+    usual_network: int
+    parameter: str
+    parameter_ranges: tuple[tuple[int, int], ...]
+    bands_hz: tuple[int, int]
+    most_dbm: int
+    password_digits: int
+
+
+RYLR998: Final = Kind(
+    version="RYLR998_REYAX_V1.2.2",
+    networks=(*range(3, 16), 18),
+    usual_network=18,
+    parameter="9,7,1,12",
+    parameter_ranges=((5, 11), (7, 9), (1, 4), (4, 24)),
+    bands_hz=(410_000_000, 960_000_000),
+    most_dbm=22,
+    password_digits=8,
+)
+RYLR896: Final = Kind(
+    version="RYLR89C_V1.2.7",
+    networks=tuple(range(17)),
+    usual_network=0,
+    parameter="12,7,1,4",
+    parameter_ranges=((7, 12), (0, 9), (1, 4), (4, 7)),
+    bands_hz=(410_000_000, 1_020_000_000),
+    most_dbm=15,
+    password_digits=32,
+)
 
 
 class ModemRylr998:
@@ -41,11 +69,13 @@ class ModemRylr998:
 
     addresses = True
 
-    def __init__(self) -> None:
+    def __init__(self, kind: Kind = RYLR998) -> None:
+        self._kind = kind
+        self._checks = _checks(kind)
         self.spurious_errors = 0  # +ERR=2 after every so many packets; 0: never
         self._line = b""
         self._received = 0
-        self.settings = dict(_FACTORY)
+        self.settings = _factory(kind)
         self.password = ""  # forgotten at every start
         self.sent: deque[tuple[int, bytes]] = deque(maxlen=_SENT_KEPT)  # address, data
 
@@ -60,13 +90,34 @@ class ModemRylr998:
         """At which it listens."""
         return int(self.settings["IPR"])
 
+    @property
+    def radio(self) -> Mapping[str, int]:
+        """What it is set to."""
+        now = self.settings
+        spreading, bandwidth, coding, preamble = map(int, now["PARAMETER"].split(","))
+        return {
+            "address": int(now["ADDRESS"]),
+            "network_id": int(now["NETWORKID"]),
+            "band_hz": int(now["BAND"]),
+            "spreading_factor": spreading,
+            "bandwidth_khz": _BANDWIDTHS_KHZ[bandwidth],
+            "coding_rate": coding,
+            "preamble": preamble,
+            "tx_power_dbm": int(now["CRFOP"]),
+        }
+
+    def lapse(self) -> bool:
+        """Fall asleep, in which it still answers."""
+        self.settings["MODE"] = _ASLEEP
+        return True
+
     def receive(self, packet: LoraPacket) -> bytes:
         """Return what a packet from the air looks like on the port; nothing while it sleeps.
 
         The length is the packet's, the data ends before its first NUL: so the real one does it.
         """
         payload = packet.payload
-        if self.settings["MODE"] != "0" or len(payload) > _MAX_DATA:
+        if self.settings["MODE"] == _ASLEEP or len(payload) > _MAX_DATA:
             return b""
         data = payload.split(b"\0")[0]
         self._received += 1
@@ -99,7 +150,7 @@ class ModemRylr998:
         return self._set(name, value) if equals else self._act(name)
 
     def _query(self, name: str) -> bytes:
-        known = {**_IDENTITY, **self.settings}
+        known = {"VER": self._kind.version, "UID": _UID, **self.settings}
         if self.password:
             known["CPIN"] = self.password
         return f"+{name}={known[name]}\r\n".encode() if name in known else _error(_UNKNOWN)
@@ -108,23 +159,23 @@ class ModemRylr998:
         if name == "RESET":
             return b"+RESET\r\n" + self.boot()
         if name == "FACTORY":
-            self.settings = dict(_FACTORY)
+            self.settings = _factory(self._kind)
             return b"+FACTORY\r\n"
         return _error(_UNKNOWN)
 
     def _set(self, name: str, value: str) -> bytes:
         if name == "CPIN":
             return self._set_password(value)
-        if name not in _CHECKS:
+        if name not in self._checks:
             return _error(_UNKNOWN)
         value = value.removesuffix(",M")  # keep in flash: all is kept here
-        if not _CHECKS[name](value):
+        if not self._checks[name](value):
             return _error(_REFUSED)
         self.settings[name] = value
         return f"+IPR={value}\r\n".encode() if name == "IPR" else b"+OK\r\n"
 
     def _set_password(self, value: str) -> bytes:
-        if len(value) != _PASSWORD_DIGITS or value.strip("0123456789ABCDEFabcdef"):
+        if len(value) != self._kind.password_digits or value.strip("0123456789ABCDEFabcdef"):
             return _error(_REFUSED)
         self.password = value.upper()
         return b"+OK\r\n"
@@ -132,7 +183,7 @@ class ModemRylr998:
     def _send(self, arguments: bytes) -> bytes:
         to, _, rest = arguments.partition(b",")
         length, comma, data = rest.partition(b",")
-        if not comma or not _within(to.decode("ascii", "replace"), *_RANGES["ADDRESS"]):
+        if not comma or not _within(to.decode("ascii", "replace"), *_ADDRESSES):
             return _error(_REFUSED)
         if not length.isdigit() or int(length) != len(data.split(b"\0")[0]):
             return _error(_BAD_LENGTH)
@@ -150,28 +201,34 @@ def _within(text: str, lowest: int, highest: int) -> bool:
     return text.isdecimal() and lowest <= int(text) <= highest
 
 
-def _range(name: str) -> Callable[[str], bool]:
-    lowest, highest = _RANGES[name]
-    return lambda value: _within(value, lowest, highest)
+def _factory(kind: Kind) -> dict[str, str]:
+    return {
+        "ADDRESS": "0",
+        "NETWORKID": str(kind.usual_network),
+        "BAND": "915000000",
+        "PARAMETER": kind.parameter,
+        "CRFOP": str(kind.most_dbm),
+        "IPR": "115200",
+        "MODE": "0",
+    }
 
 
-def _one_of(values: tuple[int, ...]) -> Callable[[str], bool]:
-    return lambda value: value.isdecimal() and int(value) in values
+def _checks(kind: Kind) -> dict[str, Callable[[str], bool]]:
+    """Return what a setting's value has to pass."""
+    return {
+        "ADDRESS": lambda value: _within(value, *_ADDRESSES),
+        "BAND": lambda value: _within(value, *kind.bands_hz),
+        "CRFOP": lambda value: _within(value, 0, kind.most_dbm),
+        "NETWORKID": lambda value: value.isdecimal() and int(value) in kind.networks,
+        "IPR": lambda value: value.isdecimal() and int(value) in _SPEEDS,
+        "MODE": lambda value: value.isdecimal() and int(value) in _MODES,
+        "PARAMETER": lambda value: _is_parameter(value, kind),
+    }
 
 
-def _is_parameter(value: str) -> bool:
+def _is_parameter(value: str, kind: Kind) -> bool:
     fields = value.split(",")
-    return len(fields) == len(_PARAMETER_RANGES) and all(
-        _within(field, *limits) for field, limits in zip(fields, _PARAMETER_RANGES, strict=True)
+    ranges = kind.parameter_ranges
+    return len(fields) == len(ranges) and all(
+        _within(field, *limits) for field, limits in zip(fields, ranges, strict=True)
     )
-
-
-_CHECKS: dict[str, Callable[[str], bool]] = {
-    "ADDRESS": _range("ADDRESS"),
-    "BAND": _range("BAND"),
-    "CRFOP": _range("CRFOP"),
-    "NETWORKID": _one_of(_NETWORKS),
-    "IPR": _one_of(_SPEEDS),
-    "MODE": _one_of(_MODES),
-    "PARAMETER": _is_parameter,
-}

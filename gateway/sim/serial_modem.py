@@ -17,6 +17,7 @@ class SerialModem:
         self.model = MODEMS[kind]()
         self.uart = Uart(link)
         self.uart.on_data = self._answer
+        self.uart.baud = lambda: self.model.baud
 
     def plug(self) -> None:
         """Plug it in: it starts and says so."""

@@ -1,8 +1,9 @@
 """A serial port that can be pulled out: a pty behind a stable name, like /dev/serial/by-id.
 
 It never blocks and holds nothing back: what the reader does not take in time is dropped and
-counted, as it is on a port without flow control. Not reproduced: the speed of the line, framing
-errors, DTR and RTS.
+counted, as it is on a port without flow control. Where program and device are set to different
+speeds, neither understands the other. Not reproduced: the duration of a byte, framing errors, DTR
+and RTS.
 """
 
 import asyncio
@@ -10,13 +11,22 @@ import os
 import pty
 import termios
 import tty
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway.errors import SimulatorError
 
 _READ_BYTES = 4096
-_OUTPUT_SPEED = 5  # index in what tcgetattr returns
+_INPUT_SPEED, _OUTPUT_SPEED = 4, 5  # indices in what tcgetattr returns
+_BAUDS: Final = {  # termios' constants
+    getattr(termios, name): int(name[1:])
+    for name in dir(termios)
+    if name[0] == "B" and name[1:].isdecimal()
+}
+
+
+Rate = Callable[[], int]
 
 
 class Device(Protocol):
@@ -30,12 +40,18 @@ def _nobody(_: bytes, /) -> None:
     """Nothing is wired to the port."""
 
 
+def garbled(data: bytes) -> bytes:
+    """Return what is read of bytes that were sent at another speed: others, and none of ASCII."""
+    return bytes(0x80 | (7 * byte + 5 & 0x7F) for byte in data)
+
+
 class Uart:
     """A port at `link`. `on_data` gets what the program on it writes; None of its calls wait."""
 
     def __init__(self, link: Path) -> None:
         self.link = link
         self.on_data: Device = _nobody
+        self.baud: Rate | None = None  # of the device; None: whatever is set
         self.silent = False  # wedged: takes everything, passes nothing on, says nothing
         self.written_bytes = 0
         self.dropped_bytes = 0
@@ -62,11 +78,18 @@ class Uart:
             raise SimulatorError(cause)
         return int(termios.tcgetattr(self._theirs)[_OUTPUT_SPEED])
 
+    @property
+    def is_garbled(self) -> bool:
+        """Whether the program has set another speed than the device has."""
+        return self.baud is not None and _BAUDS.get(self.speed) != self.baud()
+
     def plug(self) -> None:
         """Plug it in, under another tty name than the last time. Without effect when it is."""
         if self._ours is not None:
             return
         self._ours, self._theirs = _open_pair(self._last_tty)
+        if self.baud is not None:
+            _set_speed(self._theirs, self.baud())  # until a program sets another
         self._last_tty = self.tty
         self.link.parent.mkdir(parents=True, exist_ok=True)
         self.link.symlink_to(self.tty)
@@ -88,13 +111,17 @@ class Uart:
         self.plug()
 
     def write(self, data: bytes) -> bool:
-        """Send bytes to the program; True when all were taken, else the rest is dropped."""
+        """Send bytes to the program; True when all were taken, else the rest is dropped.
+
+        False also for what is taken and not understood, as its speed is another one.
+        """
         if self.silent:
             return False
-        taken = self._write(data)
+        understood = self.plugged and not self.is_garbled
+        taken = self._write(data if understood else garbled(data))
         self.written_bytes += taken
         self.dropped_bytes += len(data) - taken
-        return taken == len(data)
+        return understood and taken == len(data)
 
     def _write(self, data: bytes) -> int:
         if self._ours is None:
@@ -111,7 +138,14 @@ class Uart:
         if self.silent:
             self.ignored_bytes += len(data)
         else:
-            self.on_data(data)
+            self.on_data(garbled(data) if self.is_garbled else data)
+
+
+def _set_speed(tty_descriptor: int, baud: int) -> None:
+    speeds = [speed for speed, known in _BAUDS.items() if known == baud]
+    attributes = termios.tcgetattr(tty_descriptor)
+    attributes[_INPUT_SPEED : _OUTPUT_SPEED + 1] = speeds * 2
+    termios.tcsetattr(tty_descriptor, termios.TCSANOW, attributes)
 
 
 def _open_pair(unwanted: str) -> tuple[int, int]:

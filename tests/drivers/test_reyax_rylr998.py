@@ -182,6 +182,8 @@ def test_a_start_puts_the_settings_in_doubt_until_the_next_setup() -> None:
 def test_settings_become_commands_and_queries_that_verify_them() -> None:
     assert Modem().setup(ALL) == [
         (b"AT\r\n", "+OK"),
+        (b"AT+MODE?\r\n", "+MODE="),
+        (b"AT+MODE=0\r\n", "+OK"),
         (b"AT+ADDRESS=1\r\n", "+OK"),
         (b"AT+ADDRESS?\r\n", "+ADDRESS=1"),
         (b"AT+NETWORKID=18\r\n", "+OK"),
@@ -199,7 +201,7 @@ def test_settings_become_commands_and_queries_that_verify_them() -> None:
 
 def test_one_radio_parameter_brings_the_factory_values_of_the_others() -> None:
     commands = Modem().setup({"spreading_factor": 11, "bandwidth_khz": 500})
-    assert commands[1] == (b"AT+PARAMETER=11,9,1,12\r\n", "+OK")
+    assert commands[3] == (b"AT+PARAMETER=11,9,1,12\r\n", "+OK")
 
 
 def test_the_password_is_in_no_answer() -> None:
@@ -244,7 +246,7 @@ def test_a_setting_the_modem_would_refuse_is_named(wrong: dict[str, int | str]) 
 
 
 def test_a_packet_can_be_sent() -> None:
-    assert Modem().send("lora:17", b"A,B\r\n") == (b"AT+SEND=17,5,A,B\r\n\r\n", "+OK")
+    assert Modem().send("lora:17", b"A,B\r\n") == [(b"AT+SEND=17,5,A,B\r\n\r\n", "+OK")]
     assert Modem().send("lora:0", b"x" * 240)
 
 

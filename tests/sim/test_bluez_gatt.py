@@ -207,3 +207,18 @@ def test_connecting_fails_as_told(in_world: InWorld) -> None:
             await BleakClient(device).connect()
 
     in_world(body)
+
+
+def test_a_disconnection_cancels_a_connection_under_way(in_world: InWorld) -> None:
+    async def body(world: World) -> None:
+        world.bluez.place(thermometer(connect_s=0.2))
+        client = BleakClient(await found(world))
+        connecting = asyncio.create_task(client.connect())
+        await until(lambda: any(call.member == "Connect" for call in world.bluez.calls))
+        connecting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await connecting
+        await until(lambda: "gatt.connect" not in {t.get_name() for t in asyncio.all_tasks()})
+        assert world.bluez.connected == []
+
+    in_world(body)

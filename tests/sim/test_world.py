@@ -164,7 +164,7 @@ def test_a_lora_packet_comes_out_of_the_modem(in_world: InWorld) -> None:
         options = SensorOptions(model="cayenne-lpp", address="lora:17")
         sensor = world.add_sensor(options)
         modem = world.modems["usb-lora"]
-        with serial.Serial(str(modem.uart.link), timeout=5) as port:
+        with serial.Serial(str(modem.uart.link), modem.model.baud, timeout=5) as port:
             assert world.transmit(sensor.emit())
             assert port.readline().startswith(b"+RCV=17,")
             port.write(b"AT+ADDRESS?\r\n")

@@ -1,5 +1,6 @@
 """Packets from a modem on a serial port: the port (pyserial), and what keeps it open."""
 
+from gateway.transport.serial.senders import SENDERS, Sender
 from gateway.transport.serial.supervisor import SerialSettings, SerialTransport
 
-__all__ = ["SerialSettings", "SerialTransport"]
+__all__ = ["SENDERS", "Sender", "SerialSettings", "SerialTransport"]

@@ -1,13 +1,15 @@
 """Packets from one serial LoRa modem, for ever: unplugged, mute or noisy, it is repaired.
 
 The port is opened by its stable path and set up again whenever it was lost. A modem that is silent
-is asked for a sign of life; one that gives none is opened anew. What the modem says is judged by
-its driver, which keeps no more than one packet of it and counts all that is none.
+is asked for a sign of life; one that gives none is opened anew, at another of its baud rates; one
+that answers and does not receive is set up again. What the modem says is judged by its driver,
+which keeps no more than one packet of it and counts all that is none.
 """
 
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from pathlib import PurePath
 
 import msgspec
@@ -18,12 +20,15 @@ from gateway.health import Health
 from gateway.model import Frame, Intake, TransportState
 from gateway.transport.report import report
 from gateway.transport.serial.port import LineErrors, Port, PortError
+from gateway.transport.serial.senders import Sender
+from gateway.transport.serial.speeds import Speeds
 from gateway.transport.waiting import set_within
 
-_TICK_S = 1.0  # a packet that stopped halfway is given up after a silence of so long
+_TICK_S = 1.0
 _TRIES = 3  # of a command: modems answer one with a stray error now and then
 _FIRST_RETRY_S = 0.1
 _MOST_RETRY_S = 5.0
+_GREETING_S = 1.0  # a probe and what begins a setup are answered at once, whatever takes longer
 _SECOND_NS = 1_000_000_000
 
 
@@ -32,9 +37,12 @@ class SerialSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     device: str  # best by its stable path: /dev/serial/by-id/...
     baud: int = 115200
+    bauds: tuple[int, ...] = ()  # tried in turn when it does not answer at that
     modem: Mapping[str, int | str] = {}
+    sender: Sender | None = None  # None: each packet's address is the modem's word
     probe_after_s: float = 60.0  # silence after which the modem is asked for a sign of life
     answer_limit_s: float = 1.0
+    idle_s: float = 1.0  # a packet that stopped halfway is given up after a silence of so long
 
 
 class SerialTransport:
@@ -60,14 +68,17 @@ class SerialTransport:
         self._boot_ns = health.clock.boot_ns
         self._chance = chance
         self._pulse = health.vitals.pulse(self.name)
+        self._speeds = Speeds(settings.baud, settings.bauds)
         self._answered = asyncio.Event()
+        self._wanted = asyncio.Event()  # the port has ended, or the modem wants to be told more
         self._attempt = 0  # openings in a row without a sign of life
         self._received_bytes = 0
-        self._received_at_ns = 0
+        self._silence: asyncio.TimerHandle | None = None  # runs from the last byte on
         self._packets = 0
         self._signs = 0  # packets and answers: what only a modem in order sends
         self._sign_at_ns = 0
         self._fault = ""  # why the modem is not set up as it should be
+        self._lapse = ""  # why it may not go on receiving
         self._line_errors: LineErrors | None = None
         modem.setup(dict(settings.modem))
 
@@ -76,7 +87,7 @@ class SerialTransport:
         while True:
             self._pulse.beat()
             try:
-                port = await Port.open(self._settings.device, self._settings.baud, self._take)
+                port = await Port.open(self._settings.device, self._speeds.turn(), self._take)
             except PortError as error:
                 self._report(TransportState.DOWN, str(error))
             else:
@@ -93,8 +104,7 @@ class SerialTransport:
             self._report(TransportState.DOWN, str(error))
         finally:
             await port.close()
-            self._hand_over(self._modem.idle())  # half a packet of this opening fits no other
-            self._copy_counters()
+            self._fall_silent()  # half a packet of this opening fits no other
 
     async def _serve(self, port: Port) -> None:
         """Return when the port has to be opened anew, having reported why. Raises PortError."""
@@ -103,8 +113,10 @@ class SerialTransport:
         while not port.ended.is_set():
             self._pulse.beat()
             signs = self._signs
-            # One that takes no command may still hear, its transmit line broken: read on.
-            await set_within(port.ended, tick_s if alive else self._delay_s())
+            if alive:
+                await set_within(self._wanted, tick_s)
+            else:  # one that takes no command may still hear, its transmit line broken: read on
+                await set_within(port.ended, self._delay_s())
             if port.ended.is_set() or not (alive or self._signs > signs):
                 break
             alive = await self._look_after(port)
@@ -112,16 +124,19 @@ class SerialTransport:
             self._report(TransportState.DOWN, port.cause)
 
     async def _look_after(self, port: Port) -> bool:
-        """Do what is due once a second; False when the modem is dead. Raises PortError."""
+        """Do what is due; False when the modem is dead. Raises PortError."""
+        self._wanted.clear()
         self._count_line_errors(port)
         self._report_well()
-        now_ns = self._boot_ns()
-        if now_ns - self._received_at_ns >= _TICK_S * _SECOND_NS:
-            self._hand_over(self._modem.idle())
-            self._copy_counters()
         if self._modem.restarted:
             return await self._set_up(port)
-        if now_ns - self._sign_at_ns >= self._settings.probe_after_s * _SECOND_NS:
+        if chores := self._modem.chores():
+            signs = self._signs
+            self._lapse = await self._tell(port, chores)
+            if self._lapse:
+                self._record.count("failed_chores")
+            return self._is_alive(port, signs)
+        if self._boot_ns() - self._sign_at_ns >= self._settings.probe_after_s * _SECOND_NS:
             return await self._probe(port)
         return True
 
@@ -137,44 +152,64 @@ class SerialTransport:
         """Give the modem its settings; False when it is dead. Raises PortError."""
         signs = self._signs
         self._packets = 0
-        self._fault = ""
-        for command in self._modem.setup(dict(self._settings.modem)):
-            self._fault = await self._command(port, command)
-            if self._fault:
-                self._record.count("failed_setups")
-                break
+        self._lapse = ""
+        commands = self._modem.setup(dict(self._settings.modem))
+        self._fault = await self._tell(port, commands)
+        if self._fault:
+            self._record.count("failed_setups")
         return self._is_alive(port, signs)
 
     async def _probe(self, port: Port) -> bool:
         """Ask for a sign of life; False when there is none. Raises PortError."""
         if self._fault:  # an opportunity to try again
             return await self._set_up(port)
+        probe = self._modem.probe()
+        if probe is None:
+            return True
         signs = self._signs
         self._record.count("probes")
-        await self._command(port, self._modem.probe())
+        lapse = await self._command(port, probe, _GREETING_S)
+        if lapse and self._signs > signs:  # it answers, but not as one that receives
+            self._record.count("lapses")
+            return await self._set_up(port)
         return self._is_alive(port, signs)
 
     def _is_alive(self, port: Port, signs: int) -> bool:
         """Whether there was a sign of life since; if not, and the port is there, it is deaf."""
-        if self._signs > signs:
+        if self._signs > signs or self._modem.probe() is None:
+            self._speeds.answered()
             self._report_well()
             return True
         if not port.ended.is_set():
             self._record.count("mute")
+            self._speeds.mute()
             cause = (
-                f"the modem does not answer at {self._settings.baud} baud, the port is opened"
+                f"the modem does not answer at {self._speeds.tried} baud, the port is opened"
                 " anew: check baud and wiring, else cut its power"
             )
             self._report(TransportState.DEAF, cause)
         return False
 
-    async def _command(self, port: Port, command: Command) -> str:
+    async def _tell(self, port: Port, commands: Sequence[Command]) -> str:
+        """Have commands answered in turn; return why one was not, which ends it, else ""."""
+        most_s = _GREETING_S
+        for command in commands:
+            fault = await self._command(port, command, most_s)
+            most_s = inf
+            if fault:
+                return fault
+        return ""
+
+    async def _command(self, port: Port, command: Command, most_s: float) -> str:
         """Have one command answered; return "" or why it was not. Raises PortError."""
+        limit_s = min(self._settings.answer_limit_s, most_s)
         fault = ""
         for _ in range(_TRIES):
             self._answered.clear()
-            port.write(self._modem.ask(command))
-            await set_within(self._answered, self._settings.answer_limit_s)
+            if data := self._modem.ask(command):
+                port.write(data)
+            if self._modem.answer is None:
+                await set_within(self._answered, limit_s)
             if port.ended.is_set():
                 return port.cause
             if self._modem.answer is None:
@@ -190,13 +225,29 @@ class SerialTransport:
         """Take what the port delivered: at most 4 kB a turn, so a flood leaves others theirs."""
         awaiting = self._modem.answer is None
         self._received_bytes += len(data)
-        self._received_at_ns = self._boot_ns()
         self._hand_over(self._modem.feed(data))
         self._copy_counters()
         if awaiting and self._modem.answer is not None:
             self._live()
         if self._modem.answer is not None or not data:
             self._answered.set()
+        if not data or (self._modem.chores() and not self._lapse):
+            self._wanted.set()  # after a lapse only by the clock: else it might never end
+        self._await_silence()
+
+    def _await_silence(self) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+        loop = asyncio.get_running_loop()
+        self._silence = loop.call_later(self._settings.idle_s, self._fall_silent)
+
+    def _fall_silent(self) -> None:
+        """Give up what stopped halfway: nothing came any more for so long."""
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+        self._hand_over(self._modem.idle())
+        self._copy_counters()
 
     def _live(self) -> None:
         """Note a sign of life."""
@@ -205,29 +256,43 @@ class SerialTransport:
         self._attempt = 0
 
     def _hand_over(self, packets: Sequence[Packet]) -> None:
-        for address, payload, rssi_dbm, snr_db in packets:
+        sender = self._settings.sender
+        for packet in packets:
             self._packets += 1
             self._live()
-            at_ns = self._intake.admits(address, payload, rssi_dbm)
-            if at_ns is not None:
-                self._intake.hear(
-                    Frame(
-                        medium="lora",
-                        source=self.name,
-                        address=address,
-                        heard_at_ns=at_ns,
-                        content=payload,
-                        payload=payload,
-                        rssi_dbm=rssi_dbm,
-                        snr_db=snr_db,
-                    )
+            if sender is None:
+                self._hear(packet)
+            elif (found := sender.read(packet[1], self._intake)) is not None:
+                self._hear((*found, *packet[2:]), is_uplink=sender.is_uplink)
+            else:
+                self._record.count("nameless_packets")
+
+    def _hear(self, packet: Packet, *, is_uplink: bool = False) -> None:
+        address, payload, rssi_dbm, snr_db = packet
+        if is_uplink:  # nodes may share a device address: their keys tell whose it is
+            address = self._intake.sender(payload)
+        at_ns = self._intake.admits(address, payload, rssi_dbm)
+        if at_ns is not None:
+            self._intake.hear(
+                Frame(
+                    medium="lora",
+                    source=self.name,
+                    address=address,
+                    heard_at_ns=at_ns,
+                    content=payload,
+                    payload=payload,
+                    rssi_dbm=rssi_dbm,
+                    snr_db=snr_db,
+                    is_uplink=is_uplink,
                 )
+            )
 
     # ------------------------------------------------------------------------------ health
     def _report_well(self) -> None:
         """Up; with a fault only once a packet has shown that it hears in spite of it."""
-        well = not self._fault or self._packets
-        self._report(TransportState.UP if well else TransportState.DOWN, self._fault)
+        fault = self._fault or self._lapse
+        state = TransportState.UP if not fault or self._packets else TransportState.DOWN
+        self._report(state, fault or self._speeds.note)
 
     def _count_line_errors(self, port: Port) -> None:
         before, now = self._line_errors, port.line_errors()
