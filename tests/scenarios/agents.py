@@ -59,6 +59,11 @@ class AgentProcess:
         return self._process.poll()
 
     @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """What it has said so far."""
         return self._log.read_text()

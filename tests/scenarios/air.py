@@ -13,8 +13,8 @@ MODEM: Final = "usb-lora"
 class HeardWorld(World):
     """A world that somebody listens to beside the agent."""
 
-    def __init__(self, spoken: Spoken) -> None:
-        super().__init__(modems=[MODEM])
+    def __init__(self, spoken: Spoken, modem: str) -> None:
+        super().__init__(modems={MODEM: modem})
         self.spoken = spoken
         self.packets = 0  # that the modem passed on
 

@@ -57,6 +57,8 @@ class Setting(NamedTuple):
     encrypted: int = 3
     ruuvi: int = 2
     lora: int = 2
+    modem: str = "reyax-rylr998"
+    modem_settings: str = ""
     crowd: tuple[SensorOptions, ...] = ()  # listed, silent by themselves, followed by nobody
     every_s: float = 0.4
     scan: str = "passive"
@@ -112,7 +114,7 @@ class Stage:
         self._config = Path()
         self._copies: list[Path] = []
         self._away_since_ns: int | None = None
-        self.world = HeardWorld(self.spoken)
+        self.world = HeardWorld(self.spoken, setting.modem)
         self.door: int = beside.door if beside else free_port()  # of the platform
         self.broker: Mosquitto = beside.broker if beside else self._make_broker()
         self.scripted: ScriptedBroker = (
@@ -145,7 +147,11 @@ class Stage:
             port = (await self._stack.enter_async_context(self.link)).port
         lines = (given.clock, given.intake, given.delivery, given.http, "")
         agent = AgentOptions(
-            gateway=given.gateway, mqtt_port=port, scan=given.scan, extra="\n".join(lines)
+            gateway=given.gateway,
+            mqtt_port=port,
+            scan=given.scan,
+            modem=given.modem_settings,
+            extra="\n".join(lines),
         )
         for options in self._setting.sensors():
             sensor = self.world.add_sensor(options)

@@ -13,6 +13,7 @@ from gateway.transport.ble import BleSettings
 from gateway.transport.serial import SerialSettings
 from tests.brokers import strict_run
 from tests.transport.places import AtBle, AtSerial, BlePlace, SerialPlace, stay
+from tests.transport.poll_places import Visit
 
 
 @pytest.fixture
@@ -57,8 +58,9 @@ def at_serial(port: Path) -> AtSerial:
         clock: Clock,
         *,
         plugged: bool,
+        kind: str,
     ) -> None:
-        hardware = SerialModem(port, "reyax-rylr998")
+        hardware = SerialModem(port, kind)
         if plugged:
             hardware.plug()
         try:
@@ -73,8 +75,15 @@ def at_serial(port: Path) -> AtSerial:
         *,
         plugged: bool = True,
         clock: Clock | None = None,
+        kind: str = "reyax-rylr998",
     ) -> None:
         given = settings or SerialSettings(device=str(port))
-        strict_run(visit(scenario, given, clock or SystemClock(), plugged=plugged))
+        strict_run(visit(scenario, given, clock or SystemClock(), plugged=plugged, kind=kind))
 
     return run
+
+
+@pytest.fixture
+def visit_polls(monkeypatch: pytest.MonkeyPatch) -> Visit:
+    """Return what runs a scenario at a place with polls."""
+    return Visit(monkeypatch)

@@ -1,17 +1,20 @@
 """Places to test a transport at: simulated hardware, the transport on it, and what it heard."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Protocol
 
 import pytest
 from dbus_fast import Message, Variant
 from dbus_fast.aio.message_bus import MessageBus
 
-from drivers.modem.reyax_rylr998 import Modem
 from gateway.clock import Clock, SystemClock
+from gateway.driver import Modem
 from gateway.health import Health, TransportHealth
 from gateway.model import Frame, Transport, TransportState
+from gateway.registry import Registry, discover
 from gateway.sim.bluez import BluezOptions
 from gateway.sim.bluez_air import Advertisement, uuid_text
 from gateway.sim.bluez_names import PROPERTIES, SERVICE
@@ -36,6 +39,7 @@ class Listed:
         self.addresses = set(addresses)
         self.frames: list[Frame] = []
         self.unlisted = 0
+        self.willing = True  # to take what polls bring
 
     def lists(self, address: str) -> bool:
         """Whether it is listed."""
@@ -43,12 +47,19 @@ class Listed:
 
     def admits(self, address: str, content: object, rssi_dbm: int | None = None) -> int | None:
         """Count one heard frame."""
-        assert content is not None
-        assert rssi_dbm is not None
+        assert content is None or rssi_dbm is not None  # None: the answer to a poll
         if address in self.addresses:
             return self.clock.boot_ns()
         self.unlisted += 1
         return None
+
+    def sender(self, uplink: bytes) -> str:
+        """Name the device address it bears."""
+        return "lorawan:" + uplink[4:0:-1].hex()
+
+    def wants(self, address: str) -> bool:
+        """Whether it may be polled."""
+        return address in self.addresses and self.willing
 
     def hear(self, frame: Frame) -> None:
         """Keep it."""
@@ -138,7 +149,8 @@ class Place:
 
 def _number(frame: Frame) -> int:
     data = frame.payload or frame.structures[0][2]
-    return int(data[-COUNTED_BYTES:])
+    tail = data[-COUNTED_BYTES:]
+    return int(tail) if tail.isdigit() else -1  # of another device
 
 
 async def stay(place: Place, scenario: Awaitable[None]) -> None:
@@ -159,9 +171,15 @@ async def stay(place: Place, scenario: Awaitable[None]) -> None:
 class BlePlace(Place):
     """A simulated BlueZ, a transport on hci0, one listed sensor in range."""
 
-    def __init__(self, world: World, settings: BleSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        world: World,
+        settings: BleSettings,
+        clock: Clock,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         health, intake = Health(clock), Listed(clock, SENSOR)
-        super().__init__(health, intake, BleTransport(settings, intake, health))
+        super().__init__(health, intake, BleTransport(settings, intake, health, chance=chance))
         self.world = world
 
     def send(self) -> None:
@@ -209,12 +227,22 @@ class AtBle(Protocol):
 
 
 # ------------------------------------------------------------------------------------- serial
+@cache
+def _registry() -> Registry:
+    return discover()
+
+
+def modem_driver(kind: str) -> Modem:
+    """Return a driver for one connection to a modem."""
+    return _registry().modem(kind).connect()
+
+
 class SerialPlace(Place):
     """A simulated modem on a port, a transport on its stable path, one listed node in range."""
 
     def __init__(self, hardware: SerialModem, settings: SerialSettings, clock: Clock) -> None:
         health, intake = Health(clock), Listed(clock, NODE)
-        transport = SerialTransport(settings, Modem(), intake, health)
+        transport = SerialTransport(settings, modem_driver(hardware.kind), intake, health)
         super().__init__(health, intake, transport)
         self.hardware = hardware
         self.uart = hardware.uart
@@ -239,5 +267,6 @@ class AtSerial(Protocol):
         *,
         plugged: bool = True,
         clock: Clock | None = None,
+        kind: str = "reyax-rylr998",
     ) -> None:
         """Return when it has ended and nothing is left of it."""

@@ -1,6 +1,7 @@
 """Unmodified bleak on a simulated BlueZ: what is heard, what is not kept, how it is scanned."""
 
 import logging
+from typing import Literal
 
 import msgspec
 import pytest
@@ -52,6 +53,23 @@ def test_an_advertisement_becomes_one_frame_with_all_its_structures(
         assert before_ns <= frame.heard_at_ns <= place.health.clock.boot_ns()
 
     at_ble(scenario, settings)
+
+
+@pytest.mark.parametrize("scan", ["passive", "active"])
+@pytest.mark.parametrize("size", [40, 252], ids=["Ruuvi E1", "the longest there is"])
+def test_an_extended_advertisement_is_heard_whole(
+    at_ble: AtBle, scan: Literal["passive", "active"], size: int
+) -> None:
+    """One of Bluetooth 4 has 26 bytes of manufacturer data at most."""
+    data = b"\xe1" + bytes(index % 256 for index in range(1, size))
+
+    async def scenario(place: BlePlace) -> None:
+        await place.is_(UP)
+        place.world.advertise(Advertisement(address=SENSOR, manufacturer={0x0499: data}))
+        await until(lambda: place.intake.frames)
+        assert place.intake.frames[0].structures == ((0xFF, 0x0499, data),)
+
+    at_ble(scenario, BleSettings(scan=scan, patterns=((0xFF, 0, b"\x99\x04\xe1"),)))
 
 
 @pytest.mark.parametrize("rssi_needs_change", [False, True])

@@ -1,5 +1,7 @@
-"""Advertisements from BlueZ: scanner (bleak), watcher (dbus-fast), and a policy for both."""
+"""Bluetooth LE from BlueZ: scanner and connection (bleak), watcher (dbus-fast), their policies."""
 
+from gateway.transport.ble.connection import Limits
+from gateway.transport.ble.poller import Poll, Polls
 from gateway.transport.ble.supervisor import BleSettings, BleTransport
 
-__all__ = ["BleSettings", "BleTransport"]
+__all__ = ["BleSettings", "BleTransport", "Limits", "Poll", "Polls"]

@@ -68,6 +68,7 @@ class Scanner:
         self._admits = intake.admits
         self._hear = intake.hear
         self._lists = intake.lists
+        self.wants = intake.wants
         self._scanner: BleakScanner | None = None
         self._left: BleakScanner | None = None  # to be stopped on the next connection
         self._bus: MessageBus | None = None
@@ -96,6 +97,33 @@ class Scanner:
                 rssi_dbm=rssi_dbm,
             )
         )
+
+    # ----------------------------------------------------------------------------------- polls
+    def answer(self, address: str, payload: bytes) -> None:
+        """Hand over what a poll has read, as a frame like any other, though never a repeat."""
+        rssi_dbm = self._rssi_dbm(address)
+        at_ns = self._admits(address, None, rssi_dbm)
+        if at_ns is None:
+            return
+        self._hear(
+            Frame(
+                medium="ble",
+                source=self._source,
+                address=address,
+                heard_at_ns=at_ns,
+                content=None,
+                payload=payload,
+                polled=True,
+                rssi_dbm=rssi_dbm,
+            )
+        )
+
+    def _rssi_dbm(self, address: str) -> int | None:
+        """Return how strong a device's last advertisement was, where this scan has heard one."""
+        if self._scanner is None:
+            return None
+        heard = self._scanner.discovered_devices_and_advertisement_data.get(address)
+        return None if heard is None or heard[1].rssi == _NO_RSSI_DBM else heard[1].rssi
 
     # -------------------------------------------------------------------------- life of a scan
     async def start(self, scan: Scan, patterns: Sequence[Pattern], limit_s: float) -> None:

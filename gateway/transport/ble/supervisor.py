@@ -17,6 +17,7 @@ from gateway.core import backoff
 from gateway.health import Health
 from gateway.model import Intake, TransportState
 from gateway.transport.ble.causes import ScanError, obstacle
+from gateway.transport.ble.poller import Poller, Polls
 from gateway.transport.ble.scanner import Pattern, Scan, Scanner
 from gateway.transport.ble.watcher import Watcher
 from gateway.transport.report import report
@@ -41,6 +42,7 @@ class BleSettings(msgspec.Struct, frozen=True, kw_only=True):
     stall_most_s: float = 900.0  # up to this the silence doubles where restarting brings nothing
     start_limit_s: float = 10.0
     most_listed: int = 5000  # devices BlueZ may list before strangers are removed
+    polls: Polls = Polls()  # devices to be connected to
 
 
 class BleTransport:
@@ -69,6 +71,7 @@ class BleTransport:
         self._pulse = health.vitals.pulse(self.name)
         self._watcher = Watcher(settings.adapter, chance)
         self._scanner = Scanner(settings.adapter, self.name, intake)
+        self._poller = Poller(settings.adapter, settings.polls, self._scanner, health, chance)
         self._active = False
         self._scans = 0
         self._silences = 0  # scans in a row that were ended for their silence
@@ -82,6 +85,7 @@ class BleTransport:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watcher.run(), name=f"{self.name} watcher")
             group.create_task(self._supervise(), name=f"{self.name} supervisor")
+            group.create_task(self._poller.run(), name=f"{self.name} poller")
 
     async def _supervise(self) -> None:
         attempt = 0
@@ -93,10 +97,10 @@ class BleTransport:
                 await self._until_upset(_LOOK_AGAIN_S)
                 await self._watcher.refresh()
                 continue
-            before = (self._scanner.heard, self._silences)
+            before = (self._signs, self._silences)
             await self._scan()
             # A scan that heard, or lasted a whole silence, is followed by the next without delay.
-            attempt = 0 if (self._scanner.heard, self._silences) != before else attempt + 1
+            attempt = 0 if (self._signs, self._silences) != before else attempt + 1
             delay_s = backoff.delay_s(
                 attempt, self._chance(), first_s=_FIRST_RETRY_S, most_s=_MOST_RETRY_S
             )
@@ -104,7 +108,7 @@ class BleTransport:
 
     async def _scan(self) -> None:
         """Scan once, from start to whatever ends it."""
-        upsets, heard = self._watcher.upsets, self._scanner.heard
+        upsets, signs = self._watcher.upsets, self._signs
         try:
             remark = await self._start()
         except ScanError as error:
@@ -116,7 +120,7 @@ class BleTransport:
         try:
             # After this the picture is younger than the scan: our own start is in it.
             await self._watcher.refresh()
-            await self._listen(upsets, heard, remark)
+            await self._listen(upsets, signs, remark)
         finally:
             await self._stop()
 
@@ -164,7 +168,12 @@ class BleTransport:
             return f"active scan: the passive one was refused: {error}"
         return ""
 
-    async def _listen(self, upsets: int, heard: int, remark: str) -> None:
+    @property
+    def _signs(self) -> int:
+        """How often the adapter has shown that it receives."""
+        return self._scanner.heard + self._poller.answers
+
+    async def _listen(self, upsets: int, signs: int, remark: str) -> None:
         """Return when the scan has to be ended, having reported why."""
         if not self._silences:
             self._report(TransportState.UP, remark)
@@ -175,9 +184,9 @@ class BleTransport:
             if trouble := await self._trouble(upsets):
                 self._report(TransportState.DOWN, trouble)
                 return
-            if self._scanner.heard != heard:
-                heard, since_ns = self._scanner.heard, self._boot_ns()
-                self._record.counters["advertisements"] = heard
+            if self._signs != signs:
+                signs, since_ns = self._signs, self._boot_ns()
+                self._record.counters["advertisements"] = self._scanner.heard
                 self._silences = 0
                 self._report(TransportState.UP, remark)
                 await self._forget_strangers()
@@ -196,7 +205,9 @@ class BleTransport:
             return self._obstacle() or restarted
         if not self._scanner.connected:
             return "the scan's connection to D-Bus was lost"
-        if self._active and not self._watcher.adapter.discovering:
+        # While it connects BlueZ holds an active scan back, and takes it up again afterwards.
+        is_held_back = self._poller.connecting
+        if self._active and not self._watcher.adapter.discovering and not is_held_back:
             return "BlueZ has ended the scan"
         return ""
 
