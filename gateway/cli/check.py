@@ -17,7 +17,15 @@ from gateway.cli.configuration import DEFAULT, ConfigOption, JsonOption, load_se
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.preflight import Probe, State, Verdict, examine, probes
 from gateway.cli.terminal import note, print_json, show
-from gateway.config import BleSettings, InvalidConfigError, Settings, TransportSettings
+from gateway.config import (
+    BleSettings,
+    DeviceSettings,
+    ForwarderSettings,
+    InvalidConfigError,
+    NetworkServerSettings,
+    Settings,
+    TransportSettings,
+)
 from gateway.config.findings import printable
 from gateway.registry import Registry
 
@@ -211,14 +219,22 @@ def _broker(settings: Settings) -> str:
 def _transport(transport: TransportSettings) -> str:
     if isinstance(transport, BleSettings):
         return f"{transport.name}, {transport.scan} scan"
-    return f"{transport.name}, {transport.modem} at {transport.baud} baud"
+    if isinstance(transport, ForwarderSettings):
+        return f"{transport.name}, from {', '.join(transport.allow) or 'this machine'}"
+    if isinstance(transport, NetworkServerSettings):
+        return f"{transport.name}, {', '.join(transport.topics)}"
+    baud = f" at {transport.baud} baud" if transport.baud else ""
+    return f"{transport.name}, {transport.modem}{baud}"
 
 
 def _devices(settings: Settings) -> list[str]:
     """Count devices by what will decode them."""
-    counts = Counter(
-        (device.medium, device.driver or "recognised by what they send")
-        for device in settings.devices
-    )
+    counts = Counter((device.medium, _read_by(device)) for device in settings.devices)
     names = {"ble": "Bluetooth LE", "lora": "LoRa"}
     return [f"{count} {names[medium]}, {by}" for (medium, by), count in counts.items()]
+
+
+def _read_by(device: DeviceSettings) -> str:
+    codec = f"the codec {device.codec.file.name}" if device.codec else ""
+    listened = device.driver or codec or "recognised by what they send"
+    return listened if device.poll is None else f"{listened}, connected to by {device.poll.driver}"

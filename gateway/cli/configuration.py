@@ -1,9 +1,10 @@
 """The configuration as commands load it: checked against the drivers that are installed."""
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -15,6 +16,7 @@ from gateway.config import (
     load,
     whereabouts,
 )
+from gateway.config.findings import printable
 from gateway.errors import ConfigError
 from gateway.registry import Registry, discover
 
@@ -25,6 +27,7 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 DEFAULT = DEFAULT_PATH
+DRIVERS: Final = DEFAULT_PATH.with_name("drivers")  # of the user, unless UGW_DRIVERS says where
 
 
 def load_settings(path: Path) -> tuple[Settings, Registry]:
@@ -35,7 +38,12 @@ def load_settings(path: Path) -> tuple[Settings, Registry]:
 
 def load_with(registry: Registry, path: Path) -> Settings:
     """Load a configuration for these drivers. Raises InvalidConfigError, as `load_settings`."""
-    settings = load(path, drivers=registry.models(), modems=registry.modems())
+    settings = load(
+        path,
+        drivers=(*registry.models(), *registry.missing),
+        modems=registry.modems(),
+        pollers=registry.pollers(),
+    )
     _check_radio(settings, registry)
     return settings
 
@@ -52,10 +60,13 @@ def agent_of(path: Path) -> Whereabouts:
 
 
 def installed_drivers() -> Registry:
-    """Find the drivers. One that cannot be used is in the registry, and said by who asked."""
+    """Find the drivers: ours, those of packages, and those in the user's folder.
+
+    One that cannot be used is in the registry, and said by who asked.
+    """
     logging.disable()
     try:
-        return discover()
+        return discover(Path(os.environ.get("UGW_DRIVERS") or DRIVERS))
     finally:
         logging.disable(logging.NOTSET)
 
@@ -65,14 +76,20 @@ def _check_radio(settings: Settings, registry: Registry) -> None:
     for source in settings.transports:
         if isinstance(source, SerialSettings):
             try:
-                registry.modem(source.modem).connect().setup(source.modem_settings)
+                registry.modem(source.modem).check(source.modem_settings, source.sender)
             except ValueError as error:
                 cause = f"{source.name}: {source.modem}: {error}"
                 raise ConfigError(cause) from None
 
 
+def quarantined(registry: Registry) -> Iterator[str]:
+    """Say which drivers are not used, and why."""
+    for broken in registry.quarantined:
+        place = f"{broken.file}:{broken.line}: {broken.reason}"
+        yield printable(f"driver {broken.name} is not used: {place}")
+
+
 def notes(settings: Settings, registry: Registry) -> Iterator[str]:
     """Say what works, but perhaps not as it was meant."""
-    for broken in registry.quarantined:
-        yield f"driver {broken.name} is not used: {broken.file}:{broken.line}: {broken.reason}"
+    yield from quarantined(registry)
     yield from settings.notes()

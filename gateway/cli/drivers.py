@@ -7,8 +7,8 @@ import msgspec
 import typer
 from rich.text import Text
 
-from gateway.cli import driver_facts
-from gateway.cli.configuration import JsonOption, installed_drivers
+from gateway.cli import driver_facts, drivers_examine, drivers_new, drivers_record
+from gateway.cli.configuration import JsonOption, installed_drivers, quarantined
 from gateway.cli.driver_facts import Facts
 from gateway.cli.terminal import facts, note, print_json, show, table
 from gateway.config.explain import did_you_mean
@@ -18,7 +18,7 @@ from gateway.registry import Registry
 
 app = typer.Typer(
     name="drivers",
-    help="List the sensors and modems that this installation understands.",
+    help="List, show, make and test drivers of sensors and modems.",
     no_args_is_help=True,
 )
 
@@ -31,8 +31,14 @@ def _models(incomplete: str) -> list[str]:
 
 
 @app.command("list")
-def list_(*, as_json: JsonOption = False) -> None:
-    """List the drivers, and those that cannot be used.
+def list_(
+    search: Annotated[
+        str, typer.Argument(metavar="TEXT", help="Part of a device's or a driver's name.")
+    ] = "",
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """List the drivers, and those that cannot be used; with TEXT, those for a device you have.
 
     A sensor is recognised by what it sends where its format says enough; else its configuration
     names the driver. Strength is what protects a frame from being taken for another: 0 nothing,
@@ -41,19 +47,31 @@ def list_(*, as_json: JsonOption = False) -> None:
     [bold]Examples[/bold]
 
       ugw drivers list
+      ugw drivers list rylr
       ugw drivers list --json | jq '.quarantined'
     """
     registry = installed_drivers()
-    known = list(_all(registry))
+    known = [each for each in _all(registry) if _is_meant(each, search.lower())]
     if as_json:
-        quarantined = msgspec.to_builtins(registry.quarantined)
-        print_json({"drivers": msgspec.to_builtins(known), "quarantined": quarantined})
+        more = {"quarantined": registry.quarantined, "missing": registry.missing}
+        print_json({"drivers": msgspec.to_builtins(known), **msgspec.to_builtins(more)})
         return
-    headings = ("model", "medium", "strength", "from", "recognised by")
-    show(table(headings, map(_row, known)))
-    for broken in registry.quarantined:
-        place = f"{broken.file}:{broken.line}: {broken.reason}"
-        note(f"driver {broken.name} is not used: {printable(place)}")
+    if search:
+        show(table(("model", "medium", "for"), map(_devices_of, known)))
+    else:
+        headings = ("model", "medium", "strength", "from", "recognised by")
+        not_installed = [(name, "", "", "nobody", how) for name, how in registry.missing.items()]
+        show(table(headings, [*map(_row, known), *not_installed]))
+    for broken in quarantined(registry):
+        note(broken)
+
+
+def _is_meant(each: Facts, search: str) -> bool:
+    return any(search in name.lower() for name in (each.model, *each.devices))
+
+
+def _devices_of(each: Facts) -> tuple[str, ...]:
+    return each.model, each.medium, ", ".join(each.devices) or each.match
 
 
 def _row(each: Facts) -> tuple[str, ...]:
@@ -84,7 +102,7 @@ def show_(
     if as_json:
         known = msgspec.to_builtins(loaded)
         more = {"summary": summary, "layout": layout, "properties": properties}
-        print_json({**known, **more, "examples": driver_facts.examples(loaded.file)})
+        print_json({**known, **more, "examples": driver_facts.examples(loaded.file, loaded.model)})
         return
     print(printable(summary))
     print()
@@ -96,6 +114,8 @@ def show_(
 
 def _lines(loaded: Facts, properties: list[str], registry: Registry) -> Iterator[tuple[str, str]]:
     yield "model", loaded.model
+    if loaded.devices:
+        yield "for", ", ".join(loaded.devices)
     yield "medium", loaded.medium
     yield "recognised by", loaded.match
     if loaded.strength is not None:
@@ -103,10 +123,13 @@ def _lines(loaded: Facts, properties: list[str], registry: Registry) -> Iterator
         yield "strength", driver_facts.STRENGTHS[loaded.strength]
         yield "encryption", "AES-CCM, with the device's key" if codec.sealed else "none"
         yield "properties", ", ".join(properties)
+        if loaded.unmapped:
+            yield "not read", ", ".join(loaded.unmapped)
     else:
         yield "settings", ", ".join(registry.modem(loaded.model).settings)
     yield "file", loaded.file
-    yield "examples", f"{len(driver_facts.examples(loaded.file))} captured (--json shows them)"
+    count = len(driver_facts.examples(loaded.file, loaded.model))
+    yield "examples", f"{count} captured (--json shows them)"
 
 
 def _all(registry: Registry) -> Iterator[Facts]:
@@ -118,8 +141,14 @@ def _find(registry: Registry, model: str) -> Facts:
     """Return one driver. Raises DriverError naming the closest there is."""
     if model in registry.modems():
         return driver_facts.of_modem(registry.modem(model))
-    if model in registry.models():
+    if model in registry.models() or model in registry.missing:
         return driver_facts.of_codec(registry.by_model(model))
     guess = did_you_mean(model, (*registry.models(), *registry.modems()))
     cause = f"there is no driver {quoted(model)}{guess}"
     raise DriverError(cause, "ugw drivers list")
+
+
+# In the order of the help, after those above.
+app.command("new")(drivers_new.new)
+app.command("record")(drivers_record.record)
+app.command("test")(drivers_examine.examine)

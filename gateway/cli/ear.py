@@ -12,12 +12,12 @@ import msgspec
 from gateway.clock import Clock
 from gateway.config import DeviceSettings
 from gateway.core import refusal
-from gateway.core.context import Context
 from gateway.core.refusal import DecodeError
 from gateway.crypto import CcmKey
-from gateway.decoding import seal_of, unhex
+from gateway.decoding import Once, read, unhex
 from gateway.driver import LoadedDriver, Payload
-from gateway.judgement import judge
+from gateway.lorawan import parse
+from gateway.lorawan_sources import session
 from gateway.model import Frame, Medium, Result
 from gateway.registry import Registry
 
@@ -47,6 +47,7 @@ class Heard(msgspec.Struct, kw_only=True):
     rssi_dbm: int | None = None
     snr_db: float | None = None
     payload: Payload = b""
+    port: int | None = None  # LoRaWAN
     results: tuple[Result, ...] = ()
     remark: str = ""  # why there are no results
 
@@ -75,6 +76,8 @@ class Ear:
         self._registry = registry
         self._devices = {device.address: device for device in devices}
         self._clock = clock
+        sessions = {device.address: session(device) for device in self._devices.values()}
+        self._sessions = {address: one for address, one in sessions.items() if one is not None}
 
     def lists(self, address: str) -> bool:
         """Whether it is remembered; what is not may be forgotten by BlueZ as well."""
@@ -85,8 +88,39 @@ class Ear:
         del address, content, rssi_dbm
         return self._clock.boot_ns()
 
+    def wants(self, address: str) -> bool:
+        """Connect to nobody: this only listens."""
+        del address
+        return False
+
+    def sender(self, uplink: bytes) -> str:
+        """Name the listed node whose keys fit; else the device address it bears."""
+        heard = parse(uplink)
+        if heard is None:
+            return ""
+        for address, one in self._sessions.items():
+            if one.dev_addr == heard.dev_addr and one.find(heard, None) is not None:
+                return address
+        return heard.name
+
+    def _opened(self, frame: Frame) -> Frame | None:
+        """Return an uplink with its payload in clear; None: whose it is nobody here knows."""
+        session, uplink = self._sessions.get(frame.address), parse(frame.payload)
+        counter = session.find(uplink, None) if session and uplink else None
+        if session is None or uplink is None or counter is None:
+            return None
+        payload = session.cipher(uplink.payload, uplink.port or 0, counter)
+        return msgspec.structs.replace(frame, payload=payload, port=uplink.port, counter=counter)
+
     def hear(self, frame: Frame) -> None:
         """Remember what a driver recognises; count the rest."""
+        clear = self._opened(frame) if frame.is_uplink else frame
+        if clear is None:
+            self._count(frame)
+            return
+        self._hear(clear)
+
+    def _hear(self, frame: Frame) -> None:
         known = self.heard.get(frame.address)
         listed = self._devices.get(frame.address)
         driver, payload = self._recognise(frame, listed)
@@ -128,7 +162,7 @@ class Ear:
         known.frames += 1
         known.last_ns = frame.heard_at_ns
         known.rssi_dbm, known.snr_db = frame.rssi_dbm, frame.snr_db
-        known.payload = payload
+        known.payload, known.port = payload, frame.port
 
     # --------------------------------------------------------------------------------- decoding
     def _read(self, known: Heard, driver: LoadedDriver | None) -> None:
@@ -152,22 +186,20 @@ class Ear:
 
     def _decode(self, known: Heard, driver: LoadedDriver, payload: Payload) -> tuple[Result, ...]:
         ble = known.medium == "ble"
-        context = Context(bytes.fromhex(known.address.replace(":", "")) if ble else b"")
         key = known.listed.key if known.listed is not None else None
-        context.key = key.key_bytes if key is not None and driver.needs_key else None
-        sealed = seal_of(driver, payload, context)
-        known.encrypted = sealed is not None
-        if sealed is not None:
-            if key is None:
-                raise DecodeError(refusal.NO_KEY)
-            context.opened = CcmKey(key.key_bytes).open(sealed)
-        elif key is not None and not driver.needs_key:
-            raise DecodeError(refusal.NOT_ENCRYPTED)
-        return judge(driver.decode(payload, context), ())
+        sender = Once(
+            bytes.fromhex(known.address.replace(":", "")) if ble else b"",
+            CcmKey(key.key_bytes) if key is not None else None,
+            known.port,
+        )
+        try:
+            return read(driver, payload, sender)[0]
+        finally:
+            known.encrypted = sender.sealed
 
     def _guess(self, known: Heard) -> None:
         """Say which drivers could read a LoRa node that names none: its frames do not tell."""
-        for as_hex in (True, False):
+        for as_hex in (True, False) if known.address.startswith("lora:") else (False,):
             fitting: dict[str, tuple[Result, ...]] = {}
             for model in self._registry.models():
                 results = self._tried(known, self._registry.by_model(model), as_hex=as_hex)
@@ -185,6 +217,6 @@ class Ear:
             return ()
         try:
             payload = unhex(known.payload) if as_hex else known.payload
-            return judge(driver.decode(payload, Context()), ())
+            return read(driver, payload, Once(port=known.port))[0]
         except DecodeError:
             return ()

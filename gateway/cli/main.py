@@ -28,6 +28,7 @@ COMMANDS = (
     "sensors",
     "radio",
     "drivers",
+    "decode",
     "backlog",
     "config",
     "simulate",

@@ -21,6 +21,7 @@ from gateway.cli.configuration import (
     JsonOption,
     installed_drivers,
     load_with,
+    quarantined,
 )
 from gateway.cli.ear import Ear
 from gateway.cli.preflight.store import agent_runs
@@ -106,7 +107,7 @@ def scan(
     terminal = Console()
     attended = terminal.is_terminal and not terminal.is_dumb_terminal
     live = attended and not (as_json or as_yaml)
-    wish = _Wish(limit_s=_limit_s(limit, live=live), everything=everything, live=live)
+    wish = _Wish(limit_s=limit_s(limit, live=live), everything=everything, live=live)
     scanned = _scanned(config, wish)
     if as_json:
         print_json(radio_page.data(scanned.page(), scanned.types, scanned.ids))
@@ -132,7 +133,8 @@ def _scanned(config: Path, wish: _Wish) -> "_Scan":
     return scanned
 
 
-def _limit_s(limit: str, *, live: bool) -> float | None:
+def limit_s(limit: str, *, live: bool) -> float | None:
+    """Return how long to listen; None: until Ctrl-C, where somebody looks on."""
     if not limit and live:
         return None
     try:
@@ -148,6 +150,8 @@ def _limit_s(limit: str, *, live: bool) -> float | None:
 def _settings(path: Path, *, everything: bool) -> tuple[Settings, Registry]:
     """Load the configuration; where there is none yet, listen with the usual adapter."""
     registry = installed_drivers()
+    for broken in quarantined(registry):
+        note(broken)
     if path == DEFAULT and not path.exists():
         note(f"there is no {path} yet: listening with ble:hci0")
         settings = Settings.model_validate(_NONE_YET)

@@ -154,7 +154,8 @@ def _of_lora(heard: Heard) -> list[str]:
     if not heard.fits:
         return ["driver: cayenne-lpp  # wrong: choose from `ugw drivers list`"]
     driver = f"driver: {heard.fits[0]}  # what it sends would fit; its frames do not say"
-    return [driver] if heard.as_hex else [driver, "payload: raw"]
+    is_raw = heard.address.startswith("lora:") and not heard.as_hex
+    return [driver, "payload: raw"] if is_raw else [driver]
 
 
 def _ids(taken: set[str]) -> Iterator[str]:

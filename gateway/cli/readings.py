@@ -37,16 +37,20 @@ def value_text(value: str, unit: str) -> str:
 
 def result_text(result: Result) -> str:
     """Return what was measured and how much: `air temperature: 21.34 °C`."""
-    name, value, scale, channel, quality, _ = result
+    name, _, _, channel, quality, _ = result
+    return labelled(name, channel, shown_value(result), quality)
+
+
+def shown_value(result: Result) -> str:
+    """Return how much it was, with its unit."""
+    name, value, scale, *_ = result
     if value is None:
-        shown = "no value"
-    elif isinstance(value, bool):
-        shown = "yes" if value else "no"
-    elif isinstance(value, int):
-        shown = value_text(wire.decimal(value, scale), vocabulary.unit(name))
-    else:
-        shown = printable(value)
-    return labelled(name, channel, shown, quality)
+        return "no value"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return value_text(wire.decimal(value, scale), vocabulary.unit(name))
+    return printable(value)
 
 
 def labelled(name: str, channel: str, shown: str, quality: str) -> str:

@@ -31,7 +31,7 @@ def test_a_usable_configuration_is_summarised(ugw: Command, good: Path) -> None:
         "  topics      ugw/v1/kiel/gw-1/...",
         "  store       /var/lib/ugw, at most 512 MB",
         "  transports  ble:hci0, passive scan",
-        "              serial:ttyUSB0, reyax-rylr998 at 115200 baud",
+        "              serial:ttyUSB0, reyax-rylr998",
         "  devices     1 Bluetooth LE, recognised by what they send",
         "              1 LoRa, cayenne-lpp",
     ]
@@ -101,8 +101,17 @@ def test_known_drivers_are_those_that_are_installed(
     assert "did you mean 'cayenne-lpp'?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("reyax-rylr998, spreading_factor: 12", "reyax-rylr998: spreading_factor: 5 to 11"),
+        ("reyax-rylr998, sync_word: 0x12", "sync_word: it has no such setting, remove it; it"),
+        ("reyax-rylr998, sender: byte", "sender: it says itself who sends, remove it"),
+        ("rak-rui3", "sender: it does not say who sends; byte or word if the nodes put their"),
+    ],
+)
 def test_a_radio_setting_the_modem_does_not_take_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: str, told: str
 ) -> None:
     config = tmp_path / "gateway.yaml"
     config.write_text(
@@ -110,10 +119,12 @@ def test_a_radio_setting_the_modem_does_not_take_is_named(
         "gateway: {org: kiel, id: gw-1}\n"
         "mqtt: {host: localhost}\n"
         "transports:\n"
-        "  - {kind: serial, device: /dev/lora, modem: reyax-rylr998, spreading_factor: 12}\n"
+        f"  - {{kind: serial, device: /dev/lora, modem: {wrong}}}\n"
     )
     assert end_of("check", "--config", str(config)) == ExitCode.CONFIGURATION
-    assert "serial:lora: reyax-rylr998: spreading_factor: 5 to 11" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "serial:lora: " in said
+    assert told in said
 
 
 def test_more_faults_than_anybody_reads_are_counted(

@@ -5,10 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli.driver_facts import properties
 from gateway.cli.exit_codes import ExitCode
-from gateway.registry import Registry, discover
+from gateway.conformance.examples import of_codec
+from gateway.registry import discover
 from tests.cli.calling import end_of
 from tests.cli.conftest import Command
+
+REGISTRY = discover()
+FILES = list((Path(__file__).parents[2] / "drivers").glob("*/*.py"))
 
 
 @pytest.fixture
@@ -21,10 +26,7 @@ def with_users_drivers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     (tmp_path / "broken.py").write_text('"""Broken."""\nAPI = 9\n')
 
-    def both() -> Registry:
-        return discover(tmp_path)
-
-    monkeypatch.setattr("gateway.cli.configuration.discover", both)
+    monkeypatch.setenv("UGW_DRIVERS", str(tmp_path))
     return tmp_path
 
 
@@ -77,3 +79,116 @@ def test_a_users_driver_without_examples_is_shown_too(
 def test_a_mistyped_model_is_guessed(capsys: pytest.CaptureFixture[str]) -> None:
     assert end_of("drivers", "show", "reyax-rylr99") == ExitCode.FAILED
     assert "did you mean 'reyax-rylr998'?" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------------------------- new, and test
+def test_a_new_driver_passes_its_test_at_once(tmp_path: Path, ugw: Command) -> None:
+    made = ugw("drivers", "new", "acme-x1", "--directory", str(tmp_path))
+    assert (made.returncode, made.stderr) == (ExitCode.OK, "")
+    assert {path.name for path in tmp_path.iterdir()} == {"acme_x1.py", "acme_x1.json"}
+    command = made.stdout.splitlines()[-1].removeprefix("Next: ugw ").split()
+
+    done = ugw(*command)
+    assert (done.returncode, done.stderr) == (ExitCode.OK, "")
+    assert "✓ examples" in done.stdout
+    assert done.stdout.splitlines()[-1].endswith("all good")
+
+
+def test_nothing_is_overwritten_by_a_new_driver(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("drivers", "new", "acme-x1", "--directory", str(tmp_path))
+    assert end_of(*words) == ExitCode.OK
+    (tmp_path / "acme_x1.py").write_text("mine")
+    assert end_of(*words, "--kind", "lora") == ExitCode.FAILED
+    assert "is there already" in capsys.readouterr().err
+    assert (tmp_path / "acme_x1.py").read_text() == "mine"
+    assert end_of("drivers", "new", "Acme X1") == ExitCode.USAGE
+
+
+def test_what_is_wrong_with_a_driver_is_shown_with_the_frame_and_the_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert end_of("drivers", "new", "acme-x1", "--directory", str(tmp_path)) == ExitCode.OK
+    file = tmp_path / "acme_x1.py"
+    file.write_text(file.read_text().replace("if len(payload) != 6:", "if len(payload) > 6:"))
+    capsys.readouterr()
+
+    assert end_of("drivers", "test", str(file)) == ExitCode.FAILED
+    shown = capsys.readouterr().out
+    assert "✗ refusals" in shown
+    assert "too short [0108566d0b] got truncated, expected bad_length" in shown
+    assert f"raised IndexError('index out of range') at {file}:" in shown
+    assert end_of("drivers", "test", str(file), "--json") == ExitCode.FAILED
+    report = json.loads(capsys.readouterr().out)
+    assert report["ok"] is False
+    assert {"refusals", "damage"} <= {finding["check"] for finding in report["findings"]}
+    assert {check["state"] for check in report["checks"]} == {"ok", "failed", "left out"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("API = 9\n", "broken.py:1: API: 9, but this version knows 1"),
+        ("API = 1\nMODEL = 'Broken'\n", "broken.py:2: MODEL: 'Broken'"),
+        ("import nowhere\n", "broken.py:1: ModuleNotFoundError"),
+        ("API = 1\ndef x(:\n", "broken.py:2: SyntaxError"),
+        ("raise SystemExit\n", "broken.py:1: SystemExit"),
+        ("\0", "broken.py:1: SyntaxError"),
+    ],
+)
+def test_a_driver_that_cannot_be_used_is_told_with_its_place(
+    text: str,
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text(text)
+    assert end_of("drivers", "test", str(file)) == ExitCode.FAILED
+    assert said in capsys.readouterr().out
+    monkeypatch.setenv("UGW_DRIVERS", str(tmp_path))
+    for words in (("drivers", "list"), ("decode", "--example", "bthome-v2")):
+        assert end_of(*words) == ExitCode.OK
+        assert said in capsys.readouterr().err
+
+
+def test_drivers_are_tested_by_their_model_and_by_the_file_of_an_installed_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (file,) = [driver for driver in FILES if driver.name == "ruuvi_rawv2.py"]
+    assert end_of("drivers", "test", "bthome-v2", str(file)) == ExitCode.OK
+    shown = capsys.readouterr().out
+    assert "2 drivers" in shown
+    assert "ruuvi-rawv2" in shown
+    assert end_of("drivers", "test", "bthome-v3") == ExitCode.FAILED
+    assert end_of("drivers", "test", "nowhere.py") == ExitCode.FAILED
+    assert end_of("drivers", "test") == ExitCode.USAGE
+
+
+def test_a_driver_of_the_users_is_used_by_every_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert end_of("drivers", "new", "acme-x1", "--directory", str(tmp_path)) == ExitCode.OK
+    monkeypatch.setenv("UGW_DRIVERS", str(tmp_path))
+    capsys.readouterr()
+    assert end_of("decode", "--manufacturer", "0xffff", "0108566d0bb8") == ExitCode.OK
+    assert "21.34 °C" in capsys.readouterr().out
+    assert end_of("drivers", "test", "acme-x1") == ExitCode.OK
+
+
+@pytest.mark.parametrize("model", REGISTRY.models())
+def test_all_that_a_driver_reports_in_its_examples_is_told(model: str) -> None:
+    driver = REGISTRY.by_model(model)
+    reported = {reading[0] for each in of_codec(driver).examples for reading in each.readings}
+    assert reported <= set(properties(driver.file))
+
+
+def test_drivers_are_found_by_the_device_one_has(capsys: pytest.CaptureFixture[str]) -> None:
+    assert end_of("drivers", "list", "ruuvitag") == ExitCode.OK
+    shown = capsys.readouterr().out
+    assert "ruuvi-rawv2" in shown
+    assert "cayenne" not in shown
+    assert end_of("drivers", "show", "ruuvi-rawv2") == ExitCode.OK
+    assert "Ruuvi RuuviTag Pro" in capsys.readouterr().out

@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import fcntl
 import os
+import socket
 import termios
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import contextmanager
@@ -264,15 +265,22 @@ def test_without_a_bus_the_bus_is_named(tmp_path: Path) -> None:
     assert "systemctl start dbus" in verdicts["ble:hci0"]["remedy"]
 
 
-def of_the_modem(directory: Path, prepare: Callable[[World], None]) -> dict[str, str]:
+def of_the_modem(
+    directory: Path,
+    prepare: Callable[[World], None],
+    *,
+    modem: str = "reyax-rylr998",
+    more: str = "",
+) -> dict[str, str]:
     """Return what is said of a modem that was prepared."""
 
     async def scene(world: World) -> Ended:
-        path = configuration(directory, transports=radios(world))
+        text = radios(world).replace("reyax-rylr998", f"{modem}{more}")
+        path = configuration(directory, transports=text)
         prepare(world)
         return await ugw("check", "--json", "-c", str(path), environ=world.environment())
 
-    world = World(adapters=(), modems=("usb-lora",))
+    world = World(adapters=(), modems={"usb-lora": modem})
     verdicts = in_world(scene, world).json()["checks"]
     (verdict,) = [each for each in verdicts if each["name"] == "serial:usb-lora"]
     told: dict[str, str] = verdict
@@ -282,7 +290,22 @@ def of_the_modem(directory: Path, prepare: Callable[[World], None]) -> dict[str,
 def test_a_modem_that_says_nothing_is_not_taken_for_one(tmp_path: Path) -> None:
     told = of_the_modem(tmp_path, lambda world: setattr(uart(world), "silent", True))
     assert told["state"] == State.WARNING
-    assert "no reyax-rylr998 answers at 115200 baud" in told["text"]
+    assert "no reyax-rylr998 answers at 115200, 9600, 57600 or 38400 baud" in told["text"]
+
+
+def test_a_modem_that_answers_at_another_rate_is_found(tmp_path: Path) -> None:
+    def slow_down(world: World) -> None:
+        model: Any = world.modems["usb-lora"].model
+        model.settings["IPR"] = "9600"
+
+    told = of_the_modem(tmp_path, slow_down)
+    assert told["text"] == "reyax-rylr998 answers at 9600 baud"
+
+
+def test_a_modem_that_cannot_be_asked_is_said_to_be(tmp_path: Path) -> None:
+    told = of_the_modem(tmp_path, lambda _: None, modem="ebyte-e220", more=", sender: word")
+    assert told["state"] == State.OK
+    assert told["text"] == "may be opened; no ebyte-e220 can be asked"
 
 
 def test_a_modem_that_is_not_plugged_in_is_missed(tmp_path: Path) -> None:
@@ -363,3 +386,35 @@ def test_a_faulty_configuration_is_not_tried(tmp_path: Path) -> None:
 
     assert (ended.code, ended.out) == (ExitCode.CONFIGURATION, "")
     assert "did you mean 'ble'?" in ended.err
+
+
+# ------------------------------------------------------------------------------------- LoRaWAN
+def lorawan(directory: Path, transport: str) -> dict[str, str]:
+    """Check one transport; return its verdict."""
+    path = configuration(directory, transports=f"[{transport}]")
+    ended = strict_run(ugw("check", "--json", "-c", str(path)))
+    verdicts: list[dict[str, str]] = ended.json()["checks"]
+    return next(each for each in verdicts if ":" in each["name"])
+
+
+def test_a_port_for_forwarders_is_free_or_said_to_be_taken(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        holder.bind(("127.0.0.1", 0))
+        listen = f"127.0.0.1:{holder.getsockname()[1]}"
+        taken = lorawan(tmp_path, f"{{kind: semtech-udp, listen: '{listen}'}}")
+    free = lorawan(tmp_path, f"{{kind: semtech-udp, listen: '{listen}'}}")
+
+    assert taken["state"] == State.WARNING
+    assert f"cannot listen on {listen}" in taken["text"]
+    assert free["state"] == State.OK
+
+
+def test_a_network_server_is_subscribed_to(mosquitto: Start, tmp_path: Path) -> None:
+    port = mosquitto().port
+    good = lorawan(tmp_path, f"{{kind: chirpstack, host: localhost, port: {port}}}")
+    gone = lorawan(tmp_path, f"{{kind: chirpstack, host: localhost, port: {free_port()}}}")
+
+    assert good["state"] == State.OK
+    assert good["text"] == "subscribed to application/+/device/+/event/up"
+    assert gone["state"] == State.WARNING
+    assert "refuses connections" in gone["text"]

@@ -19,9 +19,10 @@ from gateway.cli import ear as ears
 from gateway.cli.ear import Ear
 from gateway.cli.exit_codes import ExitCode
 from gateway.clock import SystemClock
-from gateway.config import DEFAULT_PATH, load
+from gateway.config import DEFAULT_PATH, DeviceSettings, load
 from gateway.model import Frame
 from gateway.registry import discover
+from gateway.sim.lorawan_node import LorawanNode
 from gateway.sim.sensors import Phone, SensorOptions
 from gateway.sim.world import World
 from tests.brokers import strict_run
@@ -292,3 +293,46 @@ def test_what_nobody_recognises_is_a_number_and_may_be_forgotten_by_bluez() -> N
     assert not ear.lists(stranger)
     assert ear.heard == {}
     assert ear.others.frames == 1
+
+
+def an_uplink(ear: Ear, phy: bytes) -> None:
+    """Let a LoRaWAN gateway hear a packet."""
+    frame = Frame(
+        medium="lora",
+        source="semtech-udp:127.0.0.1:1700",
+        address=ear.sender(phy),
+        heard_at_ns=1,
+        content=phy,
+        payload=phy,
+        is_uplink=True,
+        rssi_dbm=-99,
+    )
+    ear.hear(frame)
+
+
+def test_an_uplink_is_shown_if_its_keys_are_in_the_configuration_and_else_only_counted(
+    tmp_path: Path,
+) -> None:
+    keys = tmp_path / "key"
+    keys.touch(mode=0o600)
+    keys.write_text("00" * 16)
+    listed = DeviceSettings.model_validate(
+        {
+            "address": "eui:70b3d57ed0001234",
+            "driver": "cayenne-lpp",
+            "lorawan": {
+                "dev_addr": "26011f22",
+                "nwk_s_key": f"file:{keys}",
+                "app_s_key": f"file:{keys}",
+            },
+        }
+    )
+    ear = Ear(discover(), (listed,), SystemClock())
+    an_uplink(ear, LorawanNode("26011f22", bytes(16), bytes(16), counter=7).send(b"\1\x67\1\x10"))
+    an_uplink(ear, LorawanNode("26011f22", bytes(range(16)), bytes(16)).send(b"\1\x67\1\x10"))
+    an_uplink(ear, LorawanNode("26011f23", bytes(16), bytes(16)).send(b"\1\x67\1\x10"))
+
+    (heard,) = ear.heard.values()
+    assert (heard.address, heard.port, heard.frames) == ("eui:70b3d57ed0001234", 1, 1)
+    assert heard.results[0][:3] == ("air_temperature", 272, 1)
+    assert ear.others.frames == 2

@@ -19,7 +19,10 @@ try:
     import cryptolib
 except ImportError:
     cryptolib = None
+try:
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+except ImportError:
+    Cipher = None
 
 
 class OpensslCipher:
@@ -84,13 +87,16 @@ def main():
     """Check every vector; the number that differ."""
     with open("tests/micropython/vectors.json") as file:
         vectors = json.load(file)
-    wrong = 0
+    wrong = left_out = 0
     for name, arguments, keywords, expected in vectors:
+        if not (cryptolib or Cipher) and "aes" in str(arguments):
+            left_out += 1
+            continue
         got = outcome(name, made(arguments), keywords)
         if not same(got, made(expected)):
             wrong += 1
             print(f"{name}{made(arguments)} {keywords}: {got!r}, expected {expected}")
-    print(f"{len(vectors)} vectors, {wrong} wrong")
+    print(f"{len(vectors)} vectors, {wrong} wrong, {left_out} left out: no AES")
     return wrong
 
 

@@ -9,9 +9,16 @@ from typing import Final
 import msgspec
 
 from gateway.aside import aside
-from gateway.cli.preflight import bluetooth, network, serial_port, store
+from gateway.cli.preflight import bluetooth, lorawan, network, serial_port, store
 from gateway.cli.preflight.verdict import Verdict
-from gateway.config import BleSettings, Settings
+from gateway.config import (
+    BleSettings,
+    ForwarderSettings,
+    NetworkServerSettings,
+    SerialSettings,
+    Settings,
+    TransportSettings,
+)
 from gateway.registry import Registry
 
 LIMIT_S: Final = 20.0
@@ -29,12 +36,22 @@ def probes(settings: Settings, registry: Registry) -> Iterator[Probe]:
     runs = store.agent_runs(settings.store.path)
     yield Probe(store.NAMES, partial(_store, settings))
     for source in settings.transports:
-        if isinstance(source, BleSettings):
-            look = partial(bluetooth.look, source)
-        else:
-            look = partial(serial_port.look, source, registry, agent_runs=runs)
-        yield Probe((source.name,), look)
+        yield Probe((source.name,), _look_at(source, settings, registry, agent_runs=runs))
     yield Probe(network.names(settings), partial(network.look, settings, agent_runs=runs))
+
+
+def _look_at(
+    source: TransportSettings, settings: Settings, registry: Registry, *, agent_runs: bool
+) -> Callable[[], AsyncGenerator[Verdict]]:
+    match source:
+        case BleSettings():
+            return partial(bluetooth.look, source)
+        case SerialSettings():
+            return partial(serial_port.look, source, registry, agent_runs=agent_runs)
+        case ForwarderSettings():
+            return partial(lorawan.look_at_port, source, agent_runs=agent_runs)
+        case NetworkServerSettings():
+            return partial(lorawan.look_at_server, source, settings, agent_runs=agent_runs)
 
 
 async def _store(settings: Settings) -> AsyncGenerator[Verdict]:

@@ -15,9 +15,10 @@ from typing import Final
 from gateway.aside import aside
 from gateway.cli.preflight.verdict import Verdict
 from gateway.config import SerialSettings
-from gateway.driver import Modem
+from gateway.driver import Command, LoadedModem, Modem
 from gateway.registry import Registry
 from gateway.transport.serial.port import Port, PortError
+from gateway.transport.serial.speeds import Speeds
 
 _TRIES: Final = 3  # modems answer a command with a stray error now and then
 _ANSWER_S: Final = 1.0
@@ -34,7 +35,7 @@ async def look(
     elif agent_runs:
         yield Verdict.skipped(settings.name, "may be opened; an agent is running and has it")
     else:
-        yield await _ask(settings, registry.modem(settings.modem).connect())
+        yield await _ask(settings, registry.modem(settings.modem))
 
 
 # ----------------------------------------------------------------------------------- the device
@@ -93,11 +94,11 @@ class _Conversation:
         if self._modem.answer is not None or not data:
             self._heard.set()
 
-    async def answers(self, port: Port) -> bool:
+    async def answers(self, port: Port, probe: Command, tries: int) -> bool:
         """Whether the modem gives a sign of life. Raises PortError."""
-        for _ in range(_TRIES):
+        for _ in range(tries):
             self._heard.clear()
-            port.write(self._modem.ask(self._modem.probe()))
+            port.write(self._modem.ask(probe))
             try:
                 async with asyncio.timeout(_ANSWER_S):
                     await self._heard.wait()
@@ -109,23 +110,33 @@ class _Conversation:
         return False
 
 
-async def _ask(settings: SerialSettings, modem: Modem) -> Verdict:
-    device, baud = str(settings.device), settings.baud
+async def _ask(settings: SerialSettings, loaded: LoadedModem) -> Verdict:
+    """Ask it at each of its baud rates, the configured one first."""
+    speeds = Speeds(settings.baud or loaded.baud, loaded.bauds)
+    tries = _TRIES
+    for baud in speeds.all:
+        try:
+            answers = await _answers(settings, baud, loaded.connect(), tries)
+        except PortError as error:
+            return await _not_opened(settings, error)
+        if answers is None:
+            return Verdict.ok(settings.name, f"may be opened; no {settings.modem} can be asked")
+        if answers:
+            return Verdict.ok(settings.name, f"{settings.modem} answers at {baud} baud")
+        tries = 1  # a wrong rate is more likely than a stray error at the right one
+    cause = f"{settings.device} is open, but no {settings.modem} answers at {speeds.tried} baud"
+    return Verdict.warning(settings.name, cause, "check baud and wiring, else cut its power")
+
+
+async def _answers(settings: SerialSettings, baud: int, modem: Modem, tries: int) -> bool | None:
+    """Whether the modem answers, None if it cannot be asked. Raises PortError."""
+    probe = modem.probe()
     conversation = _Conversation(modem)
+    port = await Port.open(str(settings.device), baud, conversation.take)
     try:
-        port = await Port.open(device, baud, conversation.take)
-    except PortError as error:
-        return await _not_opened(settings, error)
-    try:
-        answers = await conversation.answers(port)
-    except PortError as error:
-        return _told(settings.name, error)
+        return await conversation.answers(port, probe, tries) if probe else None
     finally:
         await port.close()
-    if answers:
-        return Verdict.ok(settings.name, f"{settings.modem} answers at {baud} baud")
-    cause = f"{device} is open, but no {settings.modem} answers at {baud} baud"
-    return Verdict.warning(settings.name, cause, "check baud and wiring, else cut its power")
 
 
 async def _not_opened(settings: SerialSettings, error: PortError) -> Verdict:
