@@ -34,7 +34,7 @@ DEV := .venv/.dev
 # ----------------------------------------------------------------------------------------------- for everybody
 .PHONY: help
 help: ## Say what there is
-	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ': .*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: install
 install: $(RUN) ## Make .venv with the command ugw in it
@@ -48,7 +48,9 @@ demo: demo-packages $(DEMO) ## Watch it work: simulated sensors, a broker, the a
 # ---------------------------------------------------------------------------------------------- for developers
 .PHONY: test
 test: test-packages $(DEV) ## Run the tests (TESTS=tests/core: some of them; WORKERS=0: in one process)
-	@tools/micropython || echo 'ugw: going on without: what needs a MicroPython is skipped.'
+	@for kind in '' 32; do \
+		tools/micropython $$kind || echo 'ugw: going on without: what needs that MicroPython is skipped.'; \
+	done
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
 .PHONY: check
@@ -77,6 +79,15 @@ fix: $(DEV) ## Format, and mend what ruff can mend
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format --quiet .
 
+.PHONY: float32
+float32: $(DEV) ## Run the drivers on a MicroPython with an ESP32's floats, built here from its source (two minutes)
+	@tools/micropython float32
+	@$(BIN)/pytest --quiet tests/micropython -k float32
+
+.PHONY: differential
+differential: .venv-differential/.made ## Compare the drivers with the parser libraries there are, in an environment of its own
+	@.venv-differential/bin/python -m pytest --quiet -p no:cacheprovider tests/differential
+
 .PHONY: bench
 bench: test-packages $(DEV) ## Measure the budgets: target, measured, verdict (OPTIONS=--quick: the short form)
 	@$(BIN)/python -m tests.benchmarks $(OPTIONS)
@@ -91,7 +102,7 @@ lock: ## Write tools/lock/ anew from pyproject.toml (UPGRADE=1: with newer versi
 
 .PHONY: clean
 clean: ## Remove everything make has made
-	@rm -rf .venv .cache build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-differential .cache build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find gateway drivers tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ------------------------------------------------------------------------------------------------ the machinery
@@ -123,4 +134,12 @@ endif
 .venv/.dev: .venv/.lock-dev pyproject.toml
 	@$(PIP) install --no-index --no-deps --no-build-isolation --editable .
 	@rm -f .venv/.run .venv/.demo
+	@touch $@
+
+# Holds GPL-3 code (pyproject.toml, ble-families): never part of .venv, never of what is handed on.
+.venv-differential/.made: tools/lock/differential.txt
+	@echo 'Setting up .venv-differential from $< ...'
+	@rm -rf .venv-differential
+	@$(PYTHON) -m venv .venv-differential
+	@.venv-differential/bin/python -m pip -qq --disable-pip-version-check --no-input install --require-hashes -r $<
 	@touch $@

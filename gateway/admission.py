@@ -12,6 +12,7 @@ from gateway.core import refusal
 from gateway.core.context import Context
 from gateway.core.refusal import DecodeError
 from gateway.crypto import CcmKey
+from gateway.lorawan import SPACE, Session, Uplink
 from gateway.model import Observation, ObservationClass, Sealed, Structure
 from gateway.registry import LoadedDriver
 
@@ -19,6 +20,10 @@ from gateway.registry import LoadedDriver
 # bthome-ble has it; it may also be a recording of its first frames, so what it says is flagged.
 RESTART_BELOW: Final = 100
 REPLAY_POSSIBLE: Final = ("replay_possible",)
+
+
+# What frames prove to be a device's own with, if anything; its replay counter belongs to it.
+Secret = CcmKey | Session | None
 
 
 class RepeatError(Exception):
@@ -41,9 +46,16 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     klass: ObservationClass = "routine"
     driver: LoadedDriver | None = None  # None: found by what it sends
+    poll: LoadedDriver | None = None  # reads what it is asked for, over a connection
     key: CcmKey | None = None
+    session: Session | None = None  # of a LoRaWAN node that is heard without a network server
     payload_hex: bool = False
     limits: Limits = Limits()
+
+    @property
+    def secret(self) -> Secret:
+        """What its frames prove to be its own with."""
+        return self.key or self.session
 
 
 class Listed:
@@ -94,13 +106,18 @@ class Listed:
         self._tokens = float(device.limits.burst)
         self._tokens_at_ns = 0
 
+    @property
+    def key(self) -> CcmKey | None:
+        """What its frames are encrypted with."""
+        return self.device.key
+
     def reconfigured(self, device: Device) -> "Listed":
         """Return what goes on being known of it when its configuration has changed.
 
         The replay counter belongs to the key. What else was made of its frames may be made
         otherwise now, so the next one is no repeat, and it is nobody's copy.
         """
-        same_key = device.key == self.device.key
+        same_key = device.secret == self.device.secret
         counter = self.counter if same_key else None
         now = Listed(device, counter, restored=self._restored and same_key)
         now.heard_at_ns, now.rssi_dbm = self.heard_at_ns, self.rssi_dbm
@@ -126,7 +143,9 @@ class Listed:
         return True
 
     def renew(self, content: object, at_ns: int) -> None:
-        """Remember what the frame let through said."""
+        """Remember what the frame let through said; an answer to a poll (None) stands alone."""
+        if content is None:
+            return
         self.content = content
         self.content_until_ns = at_ns + self.device.limits.repeat_window_ns
 
@@ -145,22 +164,55 @@ class Listed:
         """Open an encrypted frame into the context and return its flags.
 
         Raises DecodeError (NO_KEY, REPLAYED, BAD_MIC) or, for the last frame again, RepeatError.
-        The counter moves only once the frame has proven authentic.
+        The counter moves only once the frame has proven authentic. Without one anything may be a
+        recording.
         """
         if self.device.key is None:
             raise DecodeError(refusal.NO_KEY)
-        last = self.counter
-        restarted = last is not None and sealed.counter < last
-        if restarted and sealed.counter >= RESTART_BELOW:
-            raise DecodeError(refusal.REPLAYED)
+        counter = sealed.counter
+        if counter is None:
+            self.context.opened = self.device.key.open(sealed)
+            return REPLAY_POSSIBLE
+        self._refuse_replay(counter)
         self.context.opened = self.device.key.open(sealed)
-        if sealed.counter == last:
+        return self._advance(counter)
+
+    def sent(self, uplink: Uplink) -> bool:
+        """Whether a LoRaWAN uplink is this node's; nothing is remembered."""
+        session = self.device.session
+        return session is not None and session.find(uplink, self.counter) is not None
+
+    def admit(self, uplink: Uplink) -> tuple[bytes, int, tuple[str, ...]]:
+        """Return payload, whole frame counter and flags of a LoRaWAN uplink.
+
+        Raises DecodeError (NO_KEY, BAD_MIC, REPLAYED) or, for the last uplink again, RepeatError.
+        """
+        session = self.device.session
+        if session is None:
+            raise DecodeError(refusal.NO_KEY)
+        counter = session.find(uplink, self.counter)
+        if counter is None:
+            raise DecodeError(refusal.BAD_MIC)
+        self._refuse_replay(counter)
+        flags = self._advance(counter)
+        return session.cipher(uplink.payload, uplink.port or 0, counter), counter, flags
+
+    def _refuse_replay(self, counter: int) -> None:
+        if self.counter is not None and RESTART_BELOW <= counter < self.counter:
+            raise DecodeError(refusal.REPLAYED)
+
+    def _advance(self, counter: int) -> tuple[str, ...]:
+        """Take the counter of an authentic frame over; return its flags. Raises RepeatError."""
+        last = self.counter
+        if counter == last:
             self.copies += 1
             raise RepeatError
-        flagged = restarted or (self._restored and last is not None)
-        self.counter, self._restored = sealed.counter, False
+        flagged = last is not None and (counter < last or self._restored)
+        self.counter, self._restored = counter, False
         return REPLAY_POSSIBLE if flagged else ()
 
 
 def _address_bytes(address: str) -> bytes:
-    return b"" if address.startswith("lora:") else bytes.fromhex(address.replace(":", ""))
+    if address.startswith("lora:"):
+        return b""
+    return bytes.fromhex(address.removeprefix(SPACE).replace(":", ""))

@@ -36,6 +36,7 @@ from gateway.bulletin import (
 from gateway.bundle import Identity, Renderer
 from gateway.clock import SystemClock
 from gateway.clock_watch import ClockWatch
+from gateway.codecs.workshop import Workshop
 from gateway.config import Settings
 from gateway.config.changes import concern
 from gateway.delivery import Delivery
@@ -44,10 +45,11 @@ from gateway.health import Health
 from gateway.hearing import Hearing, Source
 from gateway.model import Recovery, Result, Stream
 from gateway.patience import store_in_time
-from gateway.pipeline import Listing, Pipeline, Sink
+from gateway.pipeline import Pipeline, Sink
 from gateway.registry import Registry
 from gateway.report import Reporter
 from gateway.rim import Rim
+from gateway.roster import Listing
 from gateway.uplink import event
 from gateway.uplink.mqtt import Chances, MqttUplink, Past, Speaker
 from gateway.uplink.status import Identity as Software
@@ -87,7 +89,8 @@ class Agent:
         self.recovery = recovery
         self.clock = SystemClock(settings.clock.source)
         self.health = Health(self.clock)
-        self.devices = list(assembly.devices(settings, registry))
+        self.workshop = Workshop(self.clock, chance=random.random, pulse=self.health.vitals.pulse)
+        self.devices = list(assembly.devices(settings, registry, self.workshop))
         self.identity = Software(
             org=settings.gateway.org, gateway=settings.gateway.id, software=f"ugw {__version__}"
         )
@@ -257,6 +260,7 @@ class Agent:
             uplink = group.create_task(self.uplink.run(), name="uplink")
             delivery = group.create_task(self.delivery.run(), name="delivery")
             pipeline = group.create_task(self.pipeline.run(), name="pipeline")
+            codecs = group.create_task(self.workshop.run(), name="codecs")
             bulletin = group.create_task(self.bulletin.run(), name="bulletin")
             vigil = group.create_task(self.vigil.run(), name="vigil")
             watch = group.create_task(
@@ -272,7 +276,8 @@ class Agent:
             vigil.cancel()
             watch.cancel()
             pipeline.cancel()
-            self.pipeline.work(self.pipeline.waiting())
+            await self.pipeline.finish()
+            codecs.cancel()
             await self.delivery.settle_rest()
             await self.bulletin.flush(LAST_WORDS_S)
             bulletin.cancel()
@@ -292,7 +297,7 @@ class Agent:
 
         Raises ConfigError for what cannot be used, and then nothing has changed.
         """
-        devices = list(assembly.devices(settings, self.registry))
+        devices = list(assembly.devices(settings, self.registry, self.workshop))
         sources = list(assembly.sources(settings, self.registry, self.pipeline, self.health))
         self.settings, self.devices = settings, devices
         if concern(keys, "devices", "intake"):

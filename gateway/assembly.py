@@ -6,11 +6,20 @@ from functools import partial
 
 import msgspec
 
-from gateway import delivery, keeper, sender
+from gateway import credentials, delivery, keeper, lorawan_sources, sender
 from gateway.admission import Device, Limits
-from gateway.config import DeviceSettings, SerialSettings, Settings
+from gateway.codecs import MODEL
+from gateway.codecs.reader import Reader
+from gateway.codecs.workshop import Codec, Desk, Workshop
+from gateway.config import (
+    BleSettings,
+    DeviceSettings,
+    ForwarderSettings,
+    NetworkServerSettings,
+    SerialSettings,
+    Settings,
+)
 from gateway.crypto import CcmKey
-from gateway.dial import TlsSettings
 from gateway.errors import ConfigError
 from gateway.health import Health
 from gateway.hearing import Plan, Source
@@ -20,6 +29,10 @@ from gateway.registry import LoadedDriver, LoadedModem, Registry
 from gateway.transport import ble, serial
 
 _NS_PER_S = 1_000_000_000
+_SHORTEST_POLL_NS = 10 * _NS_PER_S
+# Flags of devices that can be connected to and know Bluetooth LE alone (Core Specification
+# Supplement, Part A, 1.3): whoever is to be polled has to be found, whatever else it advertises.
+_CONNECTABLE = tuple((0x01, 0, bytes((flags,))) for flags in (0x04, 0x05, 0x06))
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _STREAM_CHARACTERS = 26  # of 5 bits: 130 bits, never the same twice
 
@@ -33,7 +46,7 @@ def _stream_id() -> str:
     return "".join(secrets.choice(_CROCKFORD) for _ in range(_STREAM_CHARACTERS))
 
 
-def devices(settings: Settings, registry: Registry) -> Iterator[Device]:
+def devices(settings: Settings, registry: Registry, workshop: Workshop) -> Iterator[Device]:
     """Yield the listed devices, their drivers looked up and their keys ready."""
     for device in settings.devices:
         yield Device(
@@ -41,15 +54,41 @@ def devices(settings: Settings, registry: Registry) -> Iterator[Device]:
             urn=settings.urn(device),
             name=device.name or "",
             klass=device.klass,
-            driver=_driver(device, registry),
+            driver=_codec(device, workshop) or _driver(device, registry),
+            poll=_poll_driver(device, registry),
             key=CcmKey(device.key.key_bytes) if device.key else None,
+            session=lorawan_sources.session(device),
             payload_hex=device.payload == "hex",
             limits=_limits(settings, device),
         )
 
 
+def _codec(device: DeviceSettings, workshop: Workshop) -> LoadedDriver | None:
+    """Return what reads a device with a vendor's codec, None for others."""
+    given = device.codec
+    if given is None:
+        return None
+    codec = Codec(str(given.file), given.source, given.variables, given.port)
+    return LoadedDriver(
+        model=MODEL,
+        offload=Desk(workshop, codec),
+        decode=Reader(device.address, given.rules),
+        strength=0,
+        file=str(given.file),
+    )
+
+
 def _driver(device: DeviceSettings, registry: Registry) -> LoadedDriver | None:
-    return registry.by_model(device.driver) if device.driver else None
+    """Return the driver that a device names. Raises ConfigError for one that only polls."""
+    driver = registry.by_model(device.driver) if device.driver else None
+    if driver is not None and driver.poll is not None and not driver.matches:
+        cause = f"{device.address}: the driver {driver.model} polls: it belongs in poll"
+        raise ConfigError(cause)
+    return driver
+
+
+def _poll_driver(device: DeviceSettings, registry: Registry) -> LoadedDriver | None:
+    return registry.by_model(device.poll.driver) if device.poll else None
 
 
 def _limits(settings: Settings, device: DeviceSettings) -> Limits:
@@ -84,35 +123,56 @@ def delivery_limits(settings: Settings) -> delivery.Limits:
 def mqtt_settings(settings: Settings) -> MqttSettings:
     """Return how to reach the broker."""
     given = settings.mqtt
-    tls = given.tls
     return MqttSettings(
         host=given.host,
         port=given.port,
         client_id=settings.client_id,
-        username=given.username.reveal() if given.username else None,
-        password=given.password.reveal() if given.password else None,
+        username=credentials.revealed(given.username),
+        password=credentials.revealed(given.password),
         keepalive_s=given.keepalive_ns // _NS_PER_S,
         version=given.version,
-        tls=None
-        if tls is None
-        else TlsSettings(ca=_s(tls.ca), cert=_s(tls.cert), key=_s(tls.key)),
+        tls=credentials.tls(given.tls),
     )
-
-
-def _s(path: object | None) -> str | None:
-    return None if path is None else str(path)
 
 
 def patterns(settings: Settings, registry: Registry) -> tuple[tuple[int, int, bytes], ...]:
     """Return what a passive scan has to let through: all that can be recognised.
 
-    Where each Bluetooth device names its driver, what these match is enough.
+    Where each Bluetooth device names its driver, what these match is enough. One that is polled
+    also has to be found.
     """
+    wanted = _recognisable(settings, registry)
+    is_found = not wanted or all(device.poll is None for device in settings.devices)
+    return wanted if is_found else tuple(sorted({*wanted, *_CONNECTABLE}))
+
+
+def _recognisable(settings: Settings, registry: Registry) -> tuple[tuple[int, int, bytes], ...]:
     named = [_driver(d, registry) for d in settings.devices if d.medium == "ble"]
     drivers = [driver for driver in named if driver is not None]
     if len(drivers) < len(named) or not drivers:
         return registry.patterns(drivers)
     return Registry().patterns(drivers)
+
+
+def polls(settings: Settings, registry: Registry, adapter: str) -> ble.Polls:
+    """Return what an adapter is to poll: the first that is configured polls all."""
+    adapters = [one.adapter for one in settings.transports if isinstance(one, BleSettings)]
+    if adapter != adapters[0]:
+        return ble.Polls()
+    return ble.Polls(each=tuple(_polls(settings, registry)))
+
+
+def _polls(settings: Settings, registry: Registry) -> Iterator[ble.Poll]:
+    for device in settings.devices:
+        driver = _poll_driver(device, registry)
+        if driver is not None and driver.poll is not None and device.poll is not None:
+            every_ns = device.poll.every_ns or driver.interval_s * _NS_PER_S
+            yield ble.Poll(
+                address=device.address,
+                device=settings.urn(device),
+                ask=driver.poll,
+                every_ns=max(every_ns, _SHORTEST_POLL_NS),
+            )
 
 
 class BlePlan(msgspec.Struct, frozen=True):
@@ -149,9 +209,16 @@ def sources(
             plan = _serial_plan(source, registry)
             make = partial(_serial, plan, intake, health)
             yield Source(source.name, plan, make)
+        elif isinstance(source, ForwarderSettings):
+            yield lorawan_sources.forwarders(source, intake, health)
+        elif isinstance(source, NetworkServerSettings):
+            yield lorawan_sources.server(source, settings, intake, health)
         else:
             scan = ble.BleSettings(
-                adapter=source.adapter, scan=source.scan, patterns=patterns(settings, registry)
+                adapter=source.adapter,
+                scan=source.scan,
+                patterns=patterns(settings, registry),
+                polls=polls(settings, registry, source.adapter),
             )
             yield Source(
                 source.name, BlePlan(scan), partial(ble.BleTransport, scan, intake, health)
@@ -160,14 +227,21 @@ def sources(
 
 def _serial_plan(source: SerialSettings, registry: Registry) -> SerialPlan:
     modem = registry.modem(source.modem)
-    port = serial.SerialSettings(
-        device=str(source.device), baud=source.baud, modem=source.modem_settings
-    )
     try:
-        modem.connect().setup(source.modem_settings)
+        modem.check(source.modem_settings, source.sender)
     except ValueError as error:  # a radio setting that this modem does not take
-        cause = f"{source.name}: {error}"
+        cause = f"{source.name}: {source.modem}: {error}"
         raise ConfigError(cause) from None
+    port = serial.SerialSettings(
+        device=str(source.device),
+        baud=source.baud or modem.baud,
+        bauds=modem.bauds,
+        modem=source.modem_settings,
+        sender=None if source.sender is None else serial.SENDERS[source.sender],
+        probe_after_s=source.probe_after_ns / _NS_PER_S,
+        answer_limit_s=modem.answer_s,
+        idle_s=modem.idle_s,
+    )
     return SerialPlan(port, modem)
 
 

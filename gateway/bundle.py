@@ -119,7 +119,15 @@ def _known(reading: ClockReading, heard_at_ns: int) -> tuple[int | None, str]:
 def pack(observation: Observation) -> Entry:
     """Render everything of an observation but its time."""
     link = observation.link
-    text = wire.link(link.medium, link.rssi_dbm, link.snr_db, link.frame_counter, link.copies)
+    text = wire.link(
+        link.medium,
+        link.rssi_dbm,
+        link.snr_db,
+        link.frame_counter,
+        link.copies,
+        link.spreading_factor,
+        link.frequency_hz,
+    )
     head = wire.observation_head(observation.seq, observation.device)
     tail = wire.observation_tail(observation.results, text)
     return Entry(observation.heard_at_ns, head, tail)

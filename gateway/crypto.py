@@ -1,4 +1,4 @@
-"""AES-CCM and dates of certificates on CPython: the one adapter of `cryptography`.
+"""AES and dates of certificates on CPython: the one adapter of `cryptography`.
 
 A key is held, never shown: no message, repr or exception of this module contains one. The library
 is loaded by the first key: it takes 7 MB, which a gateway without encrypted devices need not have.
@@ -14,7 +14,7 @@ from gateway.model import Sealed
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers import aead
 
-KEY_BYTES: Final = 16  # AES-128; BTHome, MiBeacon and the encrypted ATC format know no other
+KEY_BYTES: Final = 16  # AES-128; BTHome, MiBeacon, encrypted ATC and LoRaWAN know no other
 
 
 class CcmKey:
@@ -72,6 +72,44 @@ class CcmKey:
         if tag_length not in self._ciphers:
             self._ciphers[tag_length] = self._aes_ccm(self._key, tag_length)
         return self._ciphers[tag_length]
+
+
+class AesKey:
+    """One of a LoRaWAN node's keys. Raises ConfigError when the bytes are no key."""
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != KEY_BYTES:
+            cause = f"the key has {len(key)} bytes, AES-128 needs {KEY_BYTES}"
+            raise ConfigError(
+                cause, remedy="copy the key again from where the node's maker has it"
+            )
+        # Loaded with the first key, as for CcmKey.
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: PLC0415
+        from cryptography.hazmat.primitives.cmac import CMAC  # noqa: PLC0415
+
+        self._key = key
+        aes = algorithms.AES(key)
+        self._ecb = Cipher(aes, modes.ECB())  # noqa: S305 - single blocks of a counter mode
+        self._cmac = CMAC(aes)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same key."""
+        return isinstance(other, AesKey) and hmac.compare_digest(self._key, other._key)
+
+    def __hash__(self) -> int:
+        """Agree with equality."""
+        return hash(self._key)
+
+    def mac(self, message: bytes) -> bytes:
+        """Return the AES-CMAC of a message (RFC 4493)."""
+        mac = self._cmac.copy()
+        mac.update(message)
+        return mac.finalize()
+
+    def encrypt(self, blocks: bytes) -> bytes:
+        """Return each block of 16 bytes encrypted by itself."""
+        encryptor = self._ecb.encryptor()
+        return encryptor.update(blocks) + encryptor.finalize()
 
 
 def seal_ccm(

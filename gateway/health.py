@@ -152,6 +152,7 @@ class Health:
         self.refusals: dict[int, int] = {}  # PUBACK reason code -> how often
         self.acknowledged_at_ns: int | None = None  # when the broker last took observations
         self.transports: dict[str, TransportHealth] = {}
+        self.unread: dict[str, str] = {}  # device that is polled -> why it cannot be read now
         self.audience = Audience()
         self.uplink = UplinkHealth(since_ns=clock.boot_ns())
         self.store = StoreHealth()

@@ -18,6 +18,16 @@ def judge(readings: Sequence[Reading], flags: tuple[str, ...]) -> tuple[Result, 
         raise DecodeError(refusal.UNKNOWN_PROPERTY) from None
 
 
+def mark(results: tuple[Result, ...], flags: tuple[str, ...]) -> tuple[Result, ...]:
+    """Return results whose frame as a whole is flagged."""
+    if not flags:
+        return results
+    return tuple(
+        (name, value, scale, channel, quality or "uncertain", (*own, *flags))
+        for name, value, scale, channel, quality, own in results
+    )
+
+
 def _judge(reading: Reading, flags: tuple[str, ...]) -> Result:
     name, value, scale, channel = reading
     if value is None:

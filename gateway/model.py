@@ -40,11 +40,12 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     medium: Medium
     source: str  # name of the transport, e.g. "ble:hci0"
-    address: str  # "C0:FF:EE:00:00:01" (upper case) or "lora:17"
+    address: str  # "C0:FF:EE:00:00:01" (upper case), "lora:17" or "eui:70b3d57ed0001234"
     heard_at_ns: int
-    content: object  # what a repeat of it has too: compared, never read
+    content: object  # what a repeat of it has too: compared, never read; None: it is no repeat
     structures: tuple[Structure, ...] = ()  # BLE, an advertisement
     payload: bytes = b""  # LoRa; BLE: what a poll has read
+    polled: bool = False  # BLE: the answer to a poll, not an advertisement
     rssi_dbm: int | None = None
     snr_db: float | None = None  # quarters of a dB at most
     spreading_factor: int | None = None
@@ -52,6 +53,12 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_uplink: bool = False  # the payload is a LoRaWAN PHYPayload, still to be opened
     port: int | None = None  # LoRaWAN: of a payload that came in clear, with its
     counter: int | None = None  # frame counter, 32 bits
+    flags: tuple[str, ...] = ()  # of all that it says, found when it was opened
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it is a LoRaWAN frame that is not for us: without payload, or MAC commands."""
+        return self.counter is not None and not self.port
 
 
 class Intake(Protocol):
@@ -67,6 +74,17 @@ class Intake(Protocol):
         It is asked before anything is made of a frame. `content` is whatever equals that of the
         frame before exactly when the device says the same again.
         """
+        ...
+
+    def sender(self, uplink: bytes) -> str:
+        """Return the address whose LoRaWAN uplink this is, to be asked `admits` about.
+
+        `uplink` is a PHYPayload that gateway.lorawan.parse can read. Nothing is counted.
+        """
+        ...
+
+    def wants(self, address: str) -> bool:
+        """Whether a poll of a device would be of use now; nothing is counted."""
         ...
 
     def hear(self, frame: Frame) -> None:
@@ -110,7 +128,7 @@ class Sealed(msgspec.Struct, frozen=True, gc=False):
     ciphertext: bytes  # with the tag at its end
     tag_length: int
     associated_data: bytes
-    counter: int
+    counter: int | None  # None: the frame has none long enough to tell a replay
 
 
 class Driver(Protocol):
@@ -135,6 +153,8 @@ class Link(msgspec.Struct, frozen=True, gc=False):
     snr_db: float | None = None
     frame_counter: int | None = None
     copies: int = 1
+    spreading_factor: int | None = None
+    frequency_hz: int | None = None
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -109,7 +109,7 @@ class Connection:
     VersionRefusedError when it does not speak MQTT 5.
     """
 
-    def __init__(self, settings: MqttSettings, will: Will) -> None:
+    def __init__(self, settings: MqttSettings, will: Will | None) -> None:
         self._settings = settings
         self._where = f"{settings.host}:{settings.port}"
         self._five = settings.version == "5"
@@ -127,6 +127,7 @@ class Connection:
         self._receive_maximum = RECEIVE_MAXIMUM
         self._max_packet_bytes = MAX_PACKET_BYTES
         self._socket: PacketSocket | None = None
+        self._wishes: Properties | None = None  # of a CONNECT under version 5
         client = _client(settings, will)
         # The documented exception: aiomqtt does not offer the paho client it drives.
         self._paho: Client = client._client  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
@@ -135,7 +136,7 @@ class Connection:
         self._paho.on_socket_open = self._paho.on_socket_close = None
         self._paho.on_socket_register_write = self._on_write_wanted
         self._paho.on_socket_unregister_write = None
-        # aiomqtt would queue it for ever. Nothing is subscribed; brokers may send all the same.
+        # aiomqtt would queue it for ever. Unless something is subscribed there should be none.
         self._paho.on_message = None
 
     @property
@@ -238,7 +239,7 @@ class Connection:
         )
         # paho would open one itself and block. TLS is the socket's business: paho only sends.
         self._paho._create_socket = lambda: packets  # type: ignore[method-assign] # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-        self._paho.connect(s.host, s.port, s.keepalive_s)
+        self._paho.connect(s.host, s.port, s.keepalive_s, properties=self._wishes)
         refusal = await self._answer
         if refusal is not None:
             raise refusal
@@ -363,7 +364,7 @@ class _Message(NamedTuple):
     done: Done
 
 
-def _client(settings: MqttSettings, will: Will) -> aiomqtt.Client:
+def _client(settings: MqttSettings, will: Will | None) -> aiomqtt.Client:
     """Return a new client; its session ends with the connection.
 
     That is the default of MQTT 5 (3.1.2.11.2) and a flag of 3.1.1.
@@ -377,7 +378,7 @@ def _client(settings: MqttSettings, will: Will) -> aiomqtt.Client:
         password=settings.password,
         protocol=aiomqtt.ProtocolVersion.V5 if five else aiomqtt.ProtocolVersion.V311,
         clean_session=None if five else True,
-        will=aiomqtt.Will(will.topic, will.payload, _QOS, retain=True),
+        will=aiomqtt.Will(will.topic, will.payload, _QOS, retain=True) if will else None,
         logger=_MUTE,
     )
     # Else paho answers a refusal of 3.1.1 by opening a connection of its own, with MQTT 3.1.

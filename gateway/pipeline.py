@@ -2,22 +2,24 @@
 
 Admission is done at once, inside the transport's call, and is cheap. What is admitted waits in a
 bounded place: a Bluetooth device has one slot, in which its newest advertisement wins; LoRa
-packets stand in a short queue. One task empties both, and pauses while delivery has no room: there
-overload becomes `coalesced` instead of memory. Every frame ends in exactly one counter.
+packets, and all that a device of class event says, stand in a short queue. One task empties both,
+and pauses while delivery has no room: there overload becomes `coalesced` instead of memory. Every
+frame ends in exactly one counter.
 """
 
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Final, Protocol
-
-import msgspec
+from typing import Final, Protocol
 
 from gateway.admission import Device, Listed, RepeatError
 from gateway.core.policy import thinning_ns
 from gateway.core.refusal import DecodeError
-from gateway.decoding import read, recognise
+from gateway.decoding import conclude, opened, read, recognise
+from gateway.driver import LoadedDriver, Payload
+from gateway.elsewhere import Back, Elsewhere
 from gateway.health import Health
+from gateway.judgement import mark
 from gateway.model import (
     Frame,
     Level,
@@ -29,18 +31,15 @@ from gateway.model import (
     Stream,
 )
 from gateway.registry import Registry
-
-if TYPE_CHECKING:
-    from gateway.crypto import CcmKey
+from gateway.roster import Listing, Roster
 
 QUEUE_FRAMES: Final = 1_000  # LoRa packets waiting: minutes of traffic of the fastest modem
 BATCH_FRAMES: Final = 64  # decoded before the event loop gets its turn
 # After a quiet moment a frame is decoded at once; while they keep coming, those of so long go
 # together. One by one each would find the processor's caches cold, and cost several times as much.
 TOGETHER_S: Final = 0.005
+PARTING_S: Final = 1.0  # for what is decoded elsewhere when the agent ends
 PATIENCE_S: Final = 5.0  # between two signs of life while delivery has no room
-
-_NOTHING: Final = Recovery()
 
 
 class Sink(Protocol):
@@ -58,20 +57,6 @@ class Sink(Protocol):
     def offer(self, observation: Observation) -> None:
         """Take an observation over."""
         ...
-
-
-class Listing(msgspec.Struct, frozen=True, kw_only=True):
-    """A listed device and what has been heard of it in this run, for people to look at."""
-
-    address: str
-    urn: str
-    name: str
-    klass: ObservationClass
-    model: str  # of its driver; "" until one has recognised it
-    heard_at_ns: int | None  # boot time of the last frame, repeats too
-    rssi_dbm: int | None  # of that frame
-    observations: int
-    last: Observation | None
 
 
 class Pipeline:
@@ -95,83 +80,44 @@ class Pipeline:
         self._boot_ns = health.clock.boot_ns
         self._slots: OrderedDict[str, Frame] = OrderedDict()
         self._queue: deque[Frame] = deque()
+        self._elsewhere = Elsewhere(self._go_on)
         self._loop: asyncio.AbstractEventLoop | None = None  # while `run` runs
         self._due: asyncio.Handle | None = None  # the turn to come
         self._next_turn_s = 0.0  # the event loop's time before which it only comes for many
         self._full = asyncio.Event()
         self._pulse = health.vitals.pulse("pipeline", self._full.set)
-        self._recovery = _NOTHING
-        self._former: dict[str, tuple[CcmKey | None, int]] = {}  # counters of devices taken off
-        self._listed: dict[str, Listed] = {one.address: self._new(one) for one in devices}
+        self._roster = Roster(devices)
+        self._listed = self._roster.by_address
         health.waiting = self.waiting
 
     # ------------------------------------------------------------------------------ listed devices
     def restore(self, recovery: Recovery) -> None:
         """Take the replay counters up where the store has them; before anything is heard."""
-        self._recovery = recovery
-        self._listed = {a: self._new(listed.device) for a, listed in self._listed.items()}
+        self._roster.restore(recovery)
 
     def relist(self, devices: Iterable[Device]) -> None:
         """List other devices from now on; of those listed before and after nothing is lost.
 
         What waits of a device no longer listed was heard, and now it is nobody's: `unlisted`.
         """
-        before = self._listed
-        self._listed = {}
-        for device in devices:
-            known = before.pop(device.address, None)
-            self._listed[device.address] = self._relisted(known, device)
-        for address, gone in before.items():
-            if gone.counter is not None:
-                self._former[address] = (gone.device.key, gone.counter)
+        gone = self._roster.relist(devices)
         waited = self.waiting()
         self._queue = deque(frame for frame in self._queue if frame.address in self._listed)
-        for address in before:
+        for address in gone:
             self._slots.pop(address, None)
         self._frames.unlisted += waited - self.waiting()
 
-    def _relisted(self, known: Listed | None, device: Device) -> Listed:
-        if known is None:
-            return self._new(device)
-        return known if known.device == device else known.reconfigured(device)
-
-    def _new(self, device: Device) -> Listed:
-        key, counter = self._former.pop(device.address, (None, None))
-        if counter is not None and key == device.key:
-            return Listed(device, counter, restored=False)
-        counter = self._recovery.counters.get(device.address)
-        return Listed(device, counter, restored=self._recovery.unclean)
-
     def counters(self) -> dict[str, int]:
-        """Return all replay counters worth keeping; what a store has besides may go.
-
-        Those of devices that a reload took off the list are kept to the end of the run: a slip in
-        a configuration opens no door to recordings.
-        """
-        former = {address: counter for address, (_, counter) in self._former.items()}
-        listed = {a: one.counter for a, one in self._listed.items() if one.counter is not None}
-        return {**former, **listed}
+        """Return all replay counters worth keeping; what a store has besides may go."""
+        return self._roster.counters()
 
     def last_heard(self, address: str) -> int | None:
         """Return when a listed device was last heard (boot time, ns), repeats too; or None."""
-        listed = self._listed.get(address)
-        return None if listed is None else listed.heard_at_ns
+        return self._roster.last_heard(address)
 
     def listed(self) -> Iterator[Listing]:
         """Yield every listed device, in the order of the configuration."""
-        for listed in self._listed.values():
-            device = listed.device
-            yield Listing(
-                address=device.address,
-                urn=device.urn,
-                name=device.name,
-                klass=device.klass,
-                model=listed.model,
-                heard_at_ns=listed.heard_at_ns,
-                rssi_dbm=listed.rssi_dbm,
-                observations=listed.observations,
-                last=listed.last,
-            )
+        return self._roster.listings()
 
     # ------------------------------------------------------------------------------------- 2 admit
     def lists(self, address: str) -> bool:
@@ -197,6 +143,13 @@ class Pipeline:
             return None
         return at_ns if self._affords(listed, at_ns) else None
 
+    def wants(self, address: str) -> bool:
+        """Whether a poll would be of use now: there is room for what it brings."""
+        listed = self._listed.get(address)
+        if listed is None or not self._sink.has_room or self.waiting() >= BATCH_FRAMES:
+            return False
+        return not self._thins(listed, self._boot_ns())
+
     def _affords(self, listed: Listed, at_ns: int) -> bool:
         if self._thins(listed, at_ns):
             self._frames.thinned += 1
@@ -213,11 +166,19 @@ class Pipeline:
             return False
         return listed.too_soon(thinning_ns(level), at_ns)
 
+    def sender(self, uplink: bytes) -> str:
+        """Return the address whose LoRaWAN uplink this is; nothing is counted."""
+        return self._roster.sender(uplink)
+
     def hear(self, frame: Frame) -> None:
         """Let an admitted frame wait for its turn."""
         if not self._wait(frame):
             return
         self._listed[frame.address].renew(frame.content, frame.heard_at_ns)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """See that what waits gets its turn, while there are turns."""
         if self._loop is not None:
             self._come(self._loop)
 
@@ -225,12 +186,13 @@ class Pipeline:
         """See that a turn is to come: at once after a quiet moment, or when many wait."""
         if self._due is None:
             self._due = loop.call_at(self._next_turn_s, self._turn)
-        elif len(self._slots) + len(self._queue) == BATCH_FRAMES:
+        elif self._ready() == BATCH_FRAMES:
             self._due.cancel()
             self._due = loop.call_soon(self._turn)
 
     def _wait(self, frame: Frame) -> bool:
-        if frame.medium == "ble":
+        is_event = self._listed[frame.address].device.klass == "event"
+        if frame.medium == "ble" and not frame.polled and not is_event:
             self._frames.coalesced += frame.address in self._slots
             self._slots[frame.address] = frame
             return True
@@ -242,7 +204,11 @@ class Pipeline:
 
     def waiting(self) -> int:
         """Frames admitted and not yet decoded."""
-        return len(self._slots) + len(self._queue)
+        return len(self._slots) + len(self._queue) + len(self._elsewhere)
+
+    def _ready(self) -> int:
+        """Of those waiting, the ones that wait for nothing but their turn."""
+        return len(self._slots) + len(self._queue) + len(self._elsewhere.back)
 
     # ------------------------------------------------------------------------------------ the task
     async def run(self) -> None:
@@ -285,18 +251,40 @@ class Pipeline:
             return
         self.work(BATCH_FRAMES)
         self._next_turn_s = self._loop.time() + TOGETHER_S
-        if self.waiting():
+        if self._ready():
             self._due = self._loop.call_soon(self._turn)
 
     def work(self, most: int) -> None:
-        """Decode up to `most` waiting frames; LoRa first, for its packets come once."""
-        for _ in range(min(most, self.waiting())):
-            self._process(self._queue.popleft() if self._queue else self._oldest_slot())
+        """Decode up to `most` waiting frames; LoRa and polls first, for these come once."""
+        for _ in range(min(most, self._ready())):
+            if self._elsewhere.back:
+                self._take_back(self._elsewhere.back.popleft())
+                continue
+            frame = self._queue.popleft() if self._queue else self._oldest_slot()
+            (self._answer if frame.polled else self._process)(frame)
+
+    async def finish(self) -> None:
+        """After `run` has ended: decode what waits, and take back what comes in a moment.
+
+        What does not come back in it is `limited`: there was no more time for it.
+        """
+        self.work(self.waiting())
+        await self._elsewhere.all_back(PARTING_S)
+        self.work(self.waiting())
+        self._frames.limited += self._elsewhere.give_up()
 
     def _oldest_slot(self) -> Frame:
         return self._slots.popitem(last=False)[1]
 
     # ------------------------------------------------------------------------------------ 3 decode
+    def _answer(self, frame: Frame) -> None:
+        """Process what a poll brought: no copy of the advertisements around it, nor they of it."""
+        listed = self._listed[frame.address]
+        before = (listed.copies, listed.merges)
+        listed.copies = 1
+        self._process(frame)
+        listed.copies, listed.merges = before
+
     def _process(self, frame: Frame) -> None:
         listed = self._listed[frame.address]
         if self._thins(listed, frame.heard_at_ns):  # meanwhile the level rose, or one came
@@ -304,21 +292,59 @@ class Pipeline:
             listed.merges = False
             return
         try:
-            driver, payload = recognise(self._registry, frame, listed)
-            if driver is None:
-                self._frames.unknown += 1
-                listed.merges = False
-                return
-            results, counter = read(driver, payload, listed, frame.heard_at_ns)
+            self._decode(opened(frame, listed) if frame.medium == "lora" else frame, listed)
         except DecodeError as error:
-            self._frames.refuse(error.reason)
-            self._health.notify("refused", ("device", listed.device.urn), ("reason", error.reason))
-            listed.merges = False
+            self._refuse(listed, error)
         except RepeatError:
             self._frames.duplicate += 1
+
+    def _decode(self, frame: Frame, listed: Listed) -> None:
+        """Decode a frame here, or have it done elsewhere. Raises DecodeError, RepeatError."""
+        if frame.says_nothing:
+            self._observe(frame, listed, (), frame.counter)
+            return
+        driver, payload = recognise(self._registry, frame, listed)
+        if driver is None:
+            self._frames.unknown += 1
+            listed.merges = False
+        elif driver.offload is not None:
+            self._hand_out(driver, frame, payload, listed)
         else:
+            results, counter = read(driver, payload, listed, frame.heard_at_ns)
             listed.model = driver.model
             self._observe(frame, listed, results, counter)
+
+    def _refuse(self, listed: Listed, error: DecodeError) -> None:
+        self._frames.refuse(error.reason)
+        self._health.notify("refused", ("device", listed.device.urn), ("reason", error.reason))
+        listed.merges = False
+
+    def _hand_out(
+        self, driver: LoadedDriver, frame: Frame, payload: Payload, listed: Listed
+    ) -> None:
+        """Have a payload decoded elsewhere, where there is room for another."""
+        if isinstance(payload, bytes) and self._elsewhere.hand_out(driver, frame, payload):
+            return
+        self._frames.limited += 1
+        listed.merges, listed.content = False, None  # the same again is no repeat of anything
+
+    def _take_back(self, back: Back) -> None:
+        """Go on with a frame that was decoded elsewhere; its device may have changed meanwhile."""
+        frame, driver = back.frame, back.driver
+        listed = self._listed.get(frame.address)
+        if listed is None:
+            self._frames.unlisted += 1
+        elif self._thins(listed, frame.heard_at_ns):
+            self._frames.thinned += 1
+            listed.merges = False
+        else:
+            try:
+                results = conclude(driver, back.outcome, listed.context)
+            except DecodeError as error:
+                self._refuse(listed, error)
+            else:
+                listed.model = driver.model
+                self._observe(frame, listed, results, None)
 
     # ----------------------------------------------------------------------------------- 4 observe
     def _observe(
@@ -331,7 +357,15 @@ class Pipeline:
         self._frames.decoded += 1
         device = listed.device
         stream = self._streams[device.klass]
-        link = Link(frame.medium, frame.rssi_dbm, frame.snr_db, counter, listed.copies)
+        link = Link(
+            medium=frame.medium,
+            rssi_dbm=frame.rssi_dbm,
+            snr_db=frame.snr_db,
+            frame_counter=counter if frame.counter is None else frame.counter,
+            copies=listed.copies,
+            spreading_factor=frame.spreading_factor,
+            frequency_hz=frame.frequency_hz,
+        )
         listed.copies = 1
         observation = Observation(
             klass=device.klass,
@@ -339,7 +373,7 @@ class Pipeline:
             seq=stream.take(),
             device=device.urn,
             heard_at_ns=frame.heard_at_ns,
-            results=results,
+            results=mark(results, frame.flags),
             link=link,
         )
         listed.last = observation

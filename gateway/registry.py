@@ -12,19 +12,17 @@ import importlib
 import logging
 import pkgutil
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_file_location
+from operator import itemgetter
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Final, Literal, ParamSpec, TypeVar
+from typing import Final
 
 import msgspec
 
-from gateway.core import refusal
-from gateway.core.refusal import DecodeError
 from gateway.driver import (
     MANUFACTURER_DATA,
     InterfaceError,
@@ -37,7 +35,8 @@ from gateway.driver import (
     parts,
 )
 from gateway.errors import DriverError
-from gateway.model import Structure, Value
+from gateway.foreign import guarded, place_of
+from gateway.model import Structure
 
 __all__ = ["LoadedDriver", "LoadedModem", "Quarantined", "Registry", "discover"]
 
@@ -45,22 +44,11 @@ HOST: Final = "drivers.host"  # the built-in drivers that give way to all others
 BUILT_IN: Final = ("drivers.ble", "drivers.lora", "drivers.modem", HOST)
 ENTRY_POINTS: Final = "gateway.drivers"
 
-# What a foreign driver may return (docs/reference/driver-interface.md). A float among it, the
-# likeliest mistake, would be found only when the message is written.
-_Name = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]*$", max_length=64)]
-_Scale = Annotated[int, msgspec.Meta(ge=-18, le=18)]
-_Channel = Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]*$", max_length=64)]
-_READINGS: Final = Annotated[
-    list[tuple[_Name, Value, _Scale, _Channel]], msgspec.Meta(max_length=64)
-]
-_Nonce = Annotated[bytes, msgspec.Meta(min_length=7, max_length=13)]  # RFC 3610, 2.1
-_TagLength = Literal[4, 6, 8, 10, 12, 14, 16]  # the same
-_Counter = Annotated[int, msgspec.Meta(ge=0)]
-_SEALED: Final = tuple[_Nonce, bytes, _TagLength, bytes, _Counter] | None
+_APPLE: Final = 0x004C
+_IBEACON: Final = b"\x02\x15"  # type and length of what follows
+_AD_TYPE: Final = itemgetter(0)
 
 Load = Callable[[], ModuleType]
-P = ParamSpec("P")
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +67,9 @@ class Registry:
 
     def __init__(self) -> None:
         self.quarantined: list[Quarantined] = []
+        self.missing: dict[
+            str, str
+        ] = {}  # MODEL of what needs something not installed: the remedy
         self._drivers: dict[str, LoadedDriver] = {}
         self._modems: dict[str, LoadedModem] = {}
         self._modest: set[str] = set()  # MODELs of drivers that give way
@@ -106,22 +97,42 @@ class Registry:
         """Return who reads an advertisement, and what of it: `named` if it does, where one is.
 
         `before` are the structures of the device's last one: BlueZ hands on old ones with new.
+        Listed services and names, whose AD types are the lowest, come before what is sent beside
+        them: makers add beacons of others' formats. Who gives way does so to any other.
         """
-        for structure in structures:
-            if named is None:
-                found = self.for_structure(*structure)
-            else:
-                found = named if named.reads(structure) else None
-            if found is not None:
-                return found, payload_of(found, structure, structures, before)
-        return None, b""
+        found = self._found(structures) if named is None else _reads(named, structures)
+        if found is None:
+            return None, b""
+        return found[0], payload_of(*found, structures, before)
+
+    def _found(self, structures: tuple[Structure, ...]) -> tuple[LoadedDriver, Structure] | None:
+        """Return the driver that is found by what it matches, and the structure it is found by.
+
+        Most of what is on the air ends with the first line: this is written for that.
+        """
+        known = [one for one in structures if one[:2] in self._lengths]
+        modest: tuple[LoadedDriver, Structure] | None = None
+        for structure in sorted(known, key=_AD_TYPE) if len(known) > 1 else known:
+            driver = self.for_structure(*structure)
+            if driver is not None and driver.model not in self._modest:
+                return driver, structure
+            if driver is not None and modest is None:
+                modest = (driver, structure)
+        return modest
 
     def by_model(self, name: str) -> LoadedDriver:
         """Return a codec by its MODEL. Raises DriverError when there is none."""
+        if name in self.missing and name not in self._drivers:
+            cause = f"the driver {name!r} needs what is not installed"
+            raise DriverError(cause, remedy=self.missing[name])
         if name not in self._drivers:
             cause = f"there is no driver {name!r}"
             raise DriverError(cause, remedy="known are " + ", ".join(self.models()))
         return self._drivers[name]
+
+    def gives_way(self, name: str) -> bool:
+        """Whether a codec leaves what it matches to whoever else knows it."""
+        return name in self._modest
 
     def modem(self, name: str) -> LoadedModem:
         """Return a modem driver by its MODEL. Raises DriverError when there is none."""
@@ -133,6 +144,10 @@ class Registry:
     def models(self) -> tuple[str, ...]:
         """Return the MODELs of all codecs, in alphabetical order."""
         return tuple(sorted(self._drivers))
+
+    def pollers(self) -> tuple[str, ...]:
+        """Return the MODELs of those that connect to a device, in alphabetical order."""
+        return tuple(name for name in self.models() if self._drivers[name].poll is not None)
 
     def modems(self) -> tuple[str, ...]:
         """Return the MODELs of all modem drivers, in alphabetical order."""
@@ -159,7 +174,13 @@ class Registry:
             self._add_modem(modem(module, foreign=foreign), module)
             return
         for part in parts(module):
-            self._add_codec(_guarded(codec(part, foreign=foreign)), module, gives_way=gives_way)
+            driver = codec(part, foreign=foreign)
+            remedy = getattr(part, "MISSING", "")
+            if remedy:
+                self.missing[driver.model] = remedy
+                continue
+            checked = guarded(driver) if foreign or gives_way else driver
+            self._add_codec(checked, module, gives_way=gives_way)
 
     def _add_codec(self, driver: LoadedDriver, module: ModuleType, *, gives_way: bool) -> None:
         before = self._drivers.get(driver.model)
@@ -184,7 +205,7 @@ class Registry:
 
     def quarantine(self, name: str, error: BaseException) -> None:
         """Set a driver aside, with the place where it failed."""
-        file, line = _place(error)
+        file, line = place_of(error)
         reason = str(error) if isinstance(error, DriverError) else repr(error)
         self.quarantined.append(Quarantined(name, file, line, reason))
         log.error("driver %s is not used: %s:%d: %s", name, file, line, reason)
@@ -205,6 +226,15 @@ class Registry:
         self._lengths[key] = tuple(sorted(lengths, reverse=True))
 
 
+def _reads(
+    named: LoadedDriver, structures: tuple[Structure, ...]
+) -> tuple[LoadedDriver, Structure] | None:
+    for structure in sorted(structures, key=_AD_TYPE):
+        if named.reads(structure):
+            return named, structure
+    return None
+
+
 def payload_of(
     driver: LoadedDriver,
     found: Structure,
@@ -214,15 +244,20 @@ def payload_of(
     """Return what of an advertisement a driver reads that was found by one of its structures.
 
     Of several manufacturer data it is the last that is not as before: makers that keep values in
-    the company id leave one structure for each value, and BlueZ collects them.
+    the company id leave one structure for each value, and BlueZ collects them. An iBeacon is never
+    what such a driver is for: some send one beside their values.
     """
     if driver.payload == "structure":
         return found[2]
     if driver.payload == "advertisement":
         return structures
-    makers = [one for one in structures if one[0] == MANUFACTURER_DATA]
+    makers = [one for one in structures if one[0] == MANUFACTURER_DATA and not _is_beacon(one)]
     fresh = [one for one in makers if one not in before] or makers
     return fresh[-1][1].to_bytes(2, "little") + fresh[-1][2] if fresh else b""
+
+
+def _is_beacon(structure: Structure) -> bool:
+    return structure[1] == _APPLE and structure[2].startswith(_IBEACON)
 
 
 def discover(folder: Path | None = None) -> Registry:
@@ -238,53 +273,18 @@ def discover(folder: Path | None = None) -> Registry:
     return registry
 
 
-# ------------------------------------------------------------------------------- foreign code
-def _guarded(driver: LoadedDriver) -> LoadedDriver:
-    """Keep the agent alive through a foreign driver's bugs; one of ours would end it."""
-    if not driver.foreign:
-        return driver
-    return msgspec.structs.replace(
-        driver,
-        decode=_guard(driver.decode, _READINGS, driver),
-        sealed=_guard(driver.sealed, _SEALED, driver) if driver.sealed else None,
-        packet_counter=_guard(driver.packet_counter, int | None, driver)
-        if driver.packet_counter
-        else None,
-    )
-
-
-def _guard(
-    function: Callable[P, T],
-    returned: Any,  # noqa: ANN401 - a type, and one of several forms
-    driver: LoadedDriver,
-) -> Callable[P, T]:
-    told = False
-
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        nonlocal told
-        try:
-            checked: T = msgspec.convert(function(*args, **kwargs), returned)
-        except DecodeError:
-            raise
-        except Exception as error:  # noqa: BLE001 - somebody else's code, and they are told
-            is_wrong_answer = isinstance(error, msgspec.ValidationError)
-            file, line = (driver.file, 1) if is_wrong_answer else _place(error)
-            if not told:  # each frame of that device will do it again
-                told = True
-                line_of_log = "driver %s has a fault: %s:%d: %r"
-                log.error(line_of_log, driver.model, file, line, error)  # noqa: TRY400 - its place, not ours
-            raise DecodeError(refusal.DRIVER_FAULT) from None
-        return checked
-
-    return call
+def add_file(registry: Registry, file: Path) -> None:
+    """Add the drivers of one file of the user's; what is wrong with it is in `quarantined`."""
+    _load(registry, file.stem, partial(_from_file, file), foreign=True)
 
 
 # ----------------------------------------------------------------------------------------- loading
 def _built_in() -> Iterator[str]:
     for package in BUILT_IN:
         paths = importlib.import_module(package).__path__
-        for module in pkgutil.iter_modules(paths, package + "."):
-            yield module.name
+        for module in pkgutil.iter_modules(paths):
+            if not module.name.startswith("_"):  # a part of its neighbours, no driver
+                yield f"{package}.{module.name}"
 
 
 def _load(
@@ -306,20 +306,12 @@ def _from_file(file: Path) -> ModuleType:
     sys.modules[name] = module  # what the module defines is found by its name
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException as error:
         del sys.modules[name]
+        if isinstance(error, SyntaxError):  # of what is no text at all it names no file
+            error.filename, error.lineno = error.filename or str(file), error.lineno or 1
         raise
     return module
-
-
-def _place(error: BaseException) -> tuple[str, int]:
-    """Return file and line an error is about."""
-    if isinstance(error, InterfaceError):
-        return error.file, error.line
-    if isinstance(error, SyntaxError):
-        return error.filename or "", error.lineno or 0
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return last.filename, last.lineno or 0
 
 
 def _give_way(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.refusal import BAD_MIC, DecodeError
-from gateway.crypto import CcmKey, seal_ccm
+from gateway.crypto import AesKey, CcmKey, seal_ccm
 from gateway.errors import ConfigError
 from gateway.model import Sealed
 
@@ -81,3 +81,39 @@ def test_a_key_does_not_show_itself() -> None:
     key = CcmKey.from_text(TEXT)
     assert TEXT not in repr(key)
     assert repr(bytes.fromhex(TEXT)) not in repr(key)
+
+
+# ------------------------------------------------------------------------------------- LoRaWAN
+RFC_4493 = bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c")  # its example key, section 4
+
+
+@pytest.mark.parametrize(
+    ("message", "mac"),
+    [
+        ("", "bb1d6929e95937287fa37d129b756746"),
+        ("6bc1bee22e409f96e93d7e117393172a", "070a16b46b4d4144f79bdd9dd04a287c"),
+        (
+            "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e5130c81c46a35ce411",
+            "dfa66747de9ae63030ca32611497c827",
+        ),
+    ],
+)
+def test_a_mac_is_that_of_rfc_4493(message: str, mac: str) -> None:
+    key = AesKey(RFC_4493)
+
+    assert key.mac(bytes.fromhex(message)).hex() == mac
+    assert key.mac(bytes.fromhex(message)).hex() == mac, "one message leaves nothing behind"
+
+
+def test_blocks_are_encrypted_each_by_itself() -> None:
+    block = bytes.fromhex("6bc1bee22e409f96e93d7e117393172a")  # NIST SP 800-38A, F.1.1
+    encrypted = "3ad77bb40d7a3660a89ecaf32466ef97"
+
+    assert AesKey(RFC_4493).encrypt(block + block).hex() == 2 * encrypted
+
+
+def test_a_key_of_another_size_is_refused_and_none_is_shown() -> None:
+    with pytest.raises(ConfigError, match="15 bytes"):
+        AesKey(RFC_4493[:-1])
+    assert RFC_4493.hex() not in repr(AesKey(RFC_4493))
+    assert str(RFC_4493) not in repr(vars(type(AesKey(RFC_4493))))

@@ -14,6 +14,7 @@ from gateway.core.context import Context
 from gateway.core.refusal import DecodeError
 from gateway.driver import InterfaceError, Modem
 from gateway.errors import DriverError
+from gateway.model import Structure
 from gateway.registry import Registry, discover
 
 MANUFACTURER, SERVICE = 0xFF, 0x16
@@ -100,7 +101,7 @@ def test_a_structure_is_recognised_by_its_beginning() -> None:
     assert model_of(registry, MANUFACTURER, RUUVI, b"\x05...") == "ruuvi-rawv2"
     assert model_of(registry, SERVICE, BTHOME, b"") == "bthome-v2"
     for strange in (
-        (MANUFACTURER, RUUVI, b"\x03..."),
+        (MANUFACTURER, RUUVI, b"\x77..."),
         (MANUFACTURER, RUUVI, b""),
         (MANUFACTURER, BTHOME, b"@"),
         (SERVICE, RUUVI, b"\x05"),
@@ -142,6 +143,39 @@ def test_two_weak_drivers_may_match_the_same() -> None:
     registry.add(module("a", STRENGTH=0))
     registry.add(module("b", STRENGTH=0))
     assert registry.models() == ("a", "b")
+
+
+def values(
+    registry: Registry, *structures: Structure, before: tuple[Structure, ...] = ()
+) -> object:
+    """Return who reads an advertisement that carries structures, and what of it."""
+    found, payload = registry.recognise(structures, None, before)
+    return (found.model, payload) if found is not None else None
+
+
+IBEACON = (MANUFACTURER, 0x004C, b"\x02\x15" + bytes(21))
+MAKER = {"MATCH": {"local_name": b"Acme"}, "PAYLOAD": "manufacturer"}
+NAMED = (0x09, 0, b"Acme X1")
+
+
+def test_a_name_comes_before_a_beacon_that_is_sent_beside_the_values() -> None:
+    registry = Registry()
+    registry.add(module("beacon", MATCH={"manufacturer_id": 0x004C, "prefix": b"\x02\x15"}))
+    registry.add(module("acme", **MAKER))
+    as_bleak_has_it = ((MANUFACTURER, 0x0001, b"abc"), IBEACON, NAMED)
+    assert values(registry, *as_bleak_has_it) == ("acme", b"\x01\x00abc")
+    again = values(registry, *as_bleak_has_it, before=as_bleak_has_it)
+    assert again == ("acme", b"\x01\x00abc"), "the beacon is not taken for the fresh values"
+    assert values(registry, IBEACON) == ("beacon", IBEACON[2])
+
+
+def test_of_values_in_the_company_id_the_fresh_one_is_read() -> None:
+    registry = Registry()
+    registry.add(module("acme", **MAKER))
+    old, new = (MANUFACTURER, 0x0102, b"x"), (MANUFACTURER, 0x0103, b"x")
+    assert values(registry, old, NAMED) == ("acme", b"\x02\x01x")
+    assert values(registry, new, old, NAMED, before=(old, NAMED)) == ("acme", b"\x03\x01x")
+    assert values(registry, NAMED) == ("acme", b"")
 
 
 def test_two_built_in_drivers_cannot_take_each_others_place() -> None:
@@ -444,3 +478,70 @@ def test_a_refused_driver_leaves_no_trace() -> None:
         registry.add(module("y", MATCH={"manufacturer_id": 1}), foreign=True)
     assert registry.models() == ("x",)
     assert model_of(registry, MANUFACTURER, 1, b"") == "x"
+
+
+def test_a_driver_that_needs_what_is_not_installed_is_refused_with_its_remedy() -> None:
+    registry = Registry()
+    registry.add(module("needy", MISSING="pip install it"), gives_way=True)
+    assert registry.models() == ()
+    assert model_of(registry, MANUFACTURER, RUUVI, b"\x05") is None
+    with pytest.raises(DriverError, match="needs what is not installed") as caught:
+        registry.by_model("needy")
+    assert caught.value.remedy == "pip install it"
+
+
+def test_a_driver_that_gives_way_leaves_its_place_to_whoever_comes() -> None:
+    registry = Registry()
+    registry.add(module("modest"), gives_way=True)
+    assert model_of(registry, MANUFACTURER, RUUVI, b"\x05") == "modest"
+    registry.add(module("native"))
+    assert model_of(registry, MANUFACTURER, RUUVI, b"\x05") == "native"
+    registry.add(module("other", MATCH={"manufacturer_id": RUUVI}), gives_way=True)
+    assert model_of(registry, MANUFACTURER, RUUVI, b"\x06") == "other"
+    registry.add(module("late"), gives_way=True)
+    assert model_of(registry, MANUFACTURER, RUUVI, b"\x05") == "native"
+    assert registry.by_model("late").claims((MANUFACTURER, RUUVI, b"\x05"))
+
+
+def test_a_driver_is_found_by_any_of_its_matches() -> None:
+    registry = Registry()
+    alternatives = ({"local_name": b"TP35"}, {"listed_uuid": 0xFEE5}, {"service_uuid": BTHOME})
+    registry.add(module("several", MATCH=alternatives, PAYLOAD="manufacturer"))
+    for structure in ((0x09, 0, b"TP357 (1)"), (0x03, 0xFEE5, b""), (SERVICE, BTHOME, b"x")):
+        assert model_of(registry, *structure) == "several"
+    assert model_of(registry, 0x09, 0, b"TP3") is None
+
+
+def test_a_maker_that_keeps_a_value_in_the_company_id_is_read_by_what_is_new() -> None:
+    registry = Registry()
+    registry.add(module("named", MATCH={"local_name": b"sps"}, PAYLOAD="manufacturer"))
+    name, old, new = (0x09, 0, b"sps"), (MANUFACTURER, 0x0123, b"a"), (MANUFACTURER, 0x0456, b"b")
+    for structures, before, payload in (
+        ((old, name), (), b"\x23\x01a"),
+        ((old, new, name), (old, name), b"\x56\x04b"),
+        ((new, old, name), (old, name), b"\x56\x04b"),
+        ((old, new, name), (old, new, name), b"\x56\x04b"),
+        ((name,), (), b""),
+    ):
+        found, read = registry.recognise(structures, None, before)
+        assert found is not None
+        assert read == payload
+    driver = registry.by_model("named")
+    assert registry.recognise((old,), driver) == (driver, b"\x23\x01a"), "named, and no name came"
+
+
+def test_a_driver_found_by_name_makes_the_scan_active_where_it_is_named() -> None:
+    registry = Registry()
+    registry.add(module("named", MATCH={"local_name": b"sps"}, PAYLOAD="manufacturer"))
+    registry.add(module("plain"))
+    assert registry.patterns() != ()
+    assert registry.patterns([registry.by_model("named")]) == ()
+
+
+def test_who_gives_way_does_so_to_whoever_knows_another_structure() -> None:
+    registry = Registry()
+    registry.add(module("modest", MATCH={"local_name": b"shelly"}), gives_way=True)
+    registry.add(module("native"))
+    frame = ((MANUFACTURER, RUUVI, b"\x05"), (0x09, 0, b"shelly"))
+    assert [d.model for d in (registry.recognise(frame, None)[0],) if d] == ["native"]
+    assert [d.model for d in (registry.recognise(frame[1:], None)[0],) if d] == ["modest"]

@@ -1,9 +1,10 @@
 """The configuration: YAML in, validated settings out, every fault at once with its place."""
 
 from gateway.config.announced import LocationSettings, PropertySettings
-from gateway.config.devices import DeviceSettings, RateSettings
+from gateway.config.devices import DeviceSettings, PollSettings, RateSettings
 from gateway.config.findings import Finding, InvalidConfigError
 from gateway.config.loading import DEFAULT_PATH, load, load_model, read_file
+from gateway.config.lorawan import ForwarderSettings, NetworkServerSettings, SessionSettings
 from gateway.config.mqtt import MqttSettings, TlsSettings
 from gateway.config.quantities import Duration, Frequency, Size, duration_ns, size_bytes
 from gateway.config.schema import schema_text
@@ -30,6 +31,7 @@ __all__ = [
     "DeviceSettings",
     "Duration",
     "Finding",
+    "ForwarderSettings",
     "Frequency",
     "GatewaySettings",
     "HttpSettings",
@@ -39,11 +41,14 @@ __all__ = [
     "LocationSettings",
     "LogSettings",
     "MqttSettings",
+    "NetworkServerSettings",
+    "PollSettings",
     "PropertySettings",
     "RateSettings",
     "Secret",
     "Section",
     "SerialSettings",
+    "SessionSettings",
     "Settings",
     "Size",
     "StoreSettings",

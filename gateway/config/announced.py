@@ -21,6 +21,9 @@ def _known_property(name: str) -> str:
     return name
 
 
+ObservedProperty = Annotated[str, AfterValidator(_known_property), Field(max_length=64)]
+
+
 class LocationSettings(Section):
     """A place on the earth (WGS 84)."""
 
@@ -37,7 +40,7 @@ class LocationSettings(Section):
 class PropertySettings(Section):
     """What is known of one quantity a device measures, beyond its name."""
 
-    observed_property: Annotated[str, AfterValidator(_known_property), Field(max_length=64)]
+    observed_property: ObservedProperty
     """Its name in the vocabulary."""
     channel: Slug | None = None
     """The probe, axis or phase, where there is more than one."""

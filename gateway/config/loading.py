@@ -31,6 +31,7 @@ def load(
     *,
     drivers: Collection[str] | None = None,
     modems: Collection[str] | None = None,
+    pollers: Collection[str] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
     """Load the configuration of a gateway, checked against the names of drivers and modems.
@@ -39,7 +40,10 @@ def load(
     """
     text = read_file(path, remedy=_NO_FILE)
     surroundings = Surroundings(
-        environ=os.environ if environ is None else environ, drivers=drivers, modems=modems
+        environ=os.environ if environ is None else environ,
+        drivers=drivers,
+        modems=modems,
+        pollers=pollers,
     )
     document = read_document(text, str(path))
     apply_overrides(document, surroundings.environ)

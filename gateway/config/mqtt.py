@@ -44,6 +44,11 @@ _CLEARTEXT = (
 _TEMPLATE = "{org} and {id} stand for the gateway's"
 
 
+def usual_port(data: Written) -> int:
+    """Return the port brokers have, with TLS or without."""
+    return _PORT_TLS if data.get("tls") else _PORT_CLEAR
+
+
 def _or_false(value: object, handler: ValidatorFunctionWrapHandler) -> bool:
     try:
         return bool(handler(value))
@@ -68,12 +73,15 @@ def _host(host: str) -> str:
     elif not host or any(char.isspace() or not char.isprintable() for char in host):
         why = "a host name or an IP address is needed"
     elif ":" in host and not _is_ipv6(host):
-        why = "only the name or address of the broker; the port stands under mqtt.port"
+        why = "only the name or address of the broker; its port is a key beside it, port"
     elif "/" in host or "@" in host:
         why = "a host name or an IP address is needed"
     else:
         return host
     raise fault(why)
+
+
+Host = Annotated[str, AfterValidator(_host), Field(max_length=253)]
 
 
 def _is_ipv6(host: str) -> bool:
@@ -87,6 +95,17 @@ def _is_ipv6(host: str) -> bool:
 def _version(value: Any) -> Any:  # noqa: ANN401 - whatever stands in the document
     """`version: 5` is a number in YAML, and everybody means the text."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Version = Annotated[Literal["5", "3.1.1"], BeforeValidator(_version)]
+
+
+def is_in_clear(written: Written) -> bool:
+    """Whether a broker on another machine is to be spoken to without TLS, and nobody agreed."""
+    host = written.get("host")
+    remote = isinstance(host, str) and not is_loopback(host)
+    accepted = _TRUTH.validate_python(written.get("allow_cleartext", False))
+    return remote and written.get("tls") is None and not accepted
 
 
 def _readable(path: Path) -> Path:
@@ -147,15 +166,11 @@ class TlsSettings(Section):
 class MqttSettings(Section):
     """The broker."""
 
-    host: Annotated[str, AfterValidator(_host), Field(max_length=253)]
+    host: Host
     """Name or address of the broker."""
     tls: TlsSettings | None = None
     """TLS; without it only a broker on this machine is accepted."""
-    port: Whole = Field(
-        default_factory=lambda data: _PORT_TLS if data.get("tls") else _PORT_CLEAR,
-        ge=1,
-        le=65535,
-    )
+    port: Whole = Field(default_factory=usual_port, ge=1, le=65535)
     """TCP port; by default 8883 with tls, 1883 without."""
     username: Secret | None = None
     """User name, by reference."""
@@ -163,7 +178,7 @@ class MqttSettings(Section):
     """Password, by reference."""
     allow_cleartext: bool = False
     """Accept a remote broker without TLS: anybody on the way can read and change what is sent."""
-    version: Annotated[Literal["5", "3.1.1"], BeforeValidator(_version)] = "5"
+    version: Version = "5"
     """MQTT version; 3.1.1 only where the broker has no 5, for it hides refused messages."""
     client_id: Annotated[
         str,
@@ -187,10 +202,7 @@ class MqttSettings(Section):
     @classmethod
     def faults_across(cls, written: Written) -> Iterator[Fault]:
         """Refuse what would be unsafe, or is no MQTT."""
-        host = written.get("host")
-        remote = isinstance(host, str) and not is_loopback(host)
-        accepted = _TRUTH.validate_python(written.get("allow_cleartext", False))
-        if remote and written.get("tls") is None and not accepted:
+        if is_in_clear(written):
             yield ("host",), _CLEARTEXT
         alone = written.get("password") is not None and written.get("username") is None
         if alone and written.get("version") == "3.1.1":

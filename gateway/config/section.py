@@ -40,6 +40,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     environ: Mapping[str, str]
     drivers: Collection[str] | None = None
     modems: Collection[str] | None = None
+    pollers: Collection[str] | None = None  # drivers that connect to a device and read it
 
 
 def fault(why: str) -> PydanticCustomError:

@@ -17,6 +17,12 @@ from pydantic import (
 
 from gateway.config.announced import LocationSettings
 from gateway.config.devices import DeviceSettings, canonical_address
+from gateway.config.listening import Listen, is_remote
+from gateway.config.lorawan import (
+    NETWORK_SERVERS,
+    NetworkServerSettings,
+    server_name,
+)
 from gateway.config.mqtt import MqttSettings, is_loopback
 from gateway.config.quantities import Duration, Size, duration_ns, size_bytes
 from gateway.config.secrets import Secret
@@ -32,21 +38,11 @@ from gateway.config.section import (
     fault,
     refuse,
 )
-from gateway.config.transports import SerialSettings, TransportSettings, serial_name
+from gateway.config.transports import TransportSettings, serial_name, spaces_of
 from gateway.core.identity import topic_level
 
-_LISTEN = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
 _HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
-_HIGHEST_PORT = 65535
 _PROMISED_COMMIT_NS = duration_ns("700ms")
-
-
-def _listen(text: str) -> str:
-    match = _LISTEN.fullmatch(text)
-    if match is None or not 0 < int(match[1]) <= _HIGHEST_PORT:
-        message = "an address and a port are needed: 127.0.0.1:8080"
-        raise fault(message)
-    return text
 
 
 def _host_name(text: str) -> str:
@@ -77,10 +73,21 @@ def _by_id(item: Any) -> tuple[str, str]:  # noqa: ANN401 - whatever stands in t
     return "id", "" + item["id"]
 
 
-def _by_port(item: Any) -> tuple[str, str]:  # noqa: ANN401 - whatever stands in the document
-    if item["kind"] == "ble":
+def _by_name(item: Any) -> tuple[str, str]:  # noqa: ANN401 - whatever stands in the document
+    kind = item["kind"]
+    if kind == "ble":
         return "adapter", "ble:" + item.get("adapter", "hci0")
+    if kind == "semtech-udp":
+        return "listen", "semtech-udp:" + item.get("listen", "127.0.0.1:1700")
+    if kind in NETWORK_SERVERS:
+        return "id" if item.get("id") else "host", server_name(kind, item["host"], item.get("id"))
     return "device", serial_name(item["device"])
+
+
+def _by_session(item: Any) -> tuple[str, str]:  # noqa: ANN401 - whatever stands in the document
+    session = item["lorawan"]
+    key: str = "" + session["nwk_s_key"]
+    return "lorawan", f"the device address {session['dev_addr'].lower()} with {key}"
 
 
 class GatewaySettings(Section):
@@ -122,7 +129,7 @@ class HttpSettings(Section):
 
     enabled: bool = True
     """Whether it is served at all."""
-    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8080"
+    listen: Listen = "127.0.0.1:8080"
     """Address and port it listens on; another than this machine's own needs a token."""
     token: Secret | None = None
     """What clients must present as a bearer token, by reference."""
@@ -134,10 +141,7 @@ class HttpSettings(Section):
     @classmethod
     def faults_across(cls, written: Written) -> Iterator[Fault]:
         """Refuse to show a gateway's inside to a network without a credential."""
-        listen = written.get("listen")
-        if not isinstance(listen, str) or written.get("token") is not None:
-            return
-        if _LISTEN.fullmatch(listen) and not is_loopback(listen.rpartition(":")[0].strip("[]")):
+        if is_remote(written.get("listen")) and written.get("token") is None:
             yield ("listen",), "beyond this machine it needs http.token, by reference"
 
 
@@ -201,7 +205,12 @@ class LogSettings(Section):
     """The least severe message that is written."""
 
 
-_UNIQUE = (("transports", _by_port), ("devices", _by_address), ("devices", _by_id))
+_UNIQUE = (
+    ("transports", _by_name),
+    ("devices", _by_address),
+    ("devices", _by_id),
+    ("devices", _by_session),
+)
 
 
 class Settings(Section):
@@ -261,14 +270,15 @@ class Settings(Section):
     @property
     def topic_root(self) -> str:
         """What all topics of this gateway begin with."""
-        return self._filled(self.mqtt.topic_root)
+        return self.filled(self.mqtt.topic_root)
 
     @property
     def client_id(self) -> str:
         """The MQTT client id."""
-        return self._filled(self.mqtt.client_id)
+        return self.filled(self.mqtt.client_id)
 
-    def _filled(self, template: str) -> str:
+    def filled(self, template: str) -> str:
+        """Put organisation and gateway where a template names them."""
         return template.replace("{org}", self.gateway.org).replace("{id}", self.gateway.id)
 
     def notes(self) -> Iterator[str]:
@@ -282,11 +292,23 @@ class Settings(Section):
             yield "delivery.durability: strict writes each observation: think of the SD card"
 
     def _notes_on_hearing(self) -> Iterator[str]:
-        kinds = {"lora" if isinstance(each, SerialSettings) else "ble" for each in self.transports}
-        media = {device.medium for device in self.devices}
         if not self.devices:
             yield "devices: none is listed, so everything heard is counted and forgotten"
-        if "ble" in media - kinds:
+        spaces = {device.space for device in self.devices}
+        heard = {space for transport in self.transports for space in spaces_of(transport)}
+        if "ble" in spaces - heard:
             yield "devices: Bluetooth LE devices are listed, and no transport of kind ble"
-        if "lora" in media - kinds:
+        if "lora" in spaces - heard:
             yield "devices: LoRa devices are listed, and no transport of kind serial"
+        if "eui" in spaces - heard:
+            yield "devices: LoRaWAN nodes are listed, and no transport that hears any"
+        yield from self._notes_on_network_servers()
+
+    def _notes_on_network_servers(self) -> Iterator[str]:
+        servers = [t for t in self.transports if isinstance(t, NetworkServerSettings)]
+        for device in self.devices if not servers else ():
+            if device.space == "eui" and device.lorawan is None:
+                yield f"devices: {device.address} has no lorawan keys, and no network server"
+        for server in servers:
+            if server.tls is None and not is_loopback(server.host):
+                yield f"transports: {server.name}: in clear, everybody on the way can change it"

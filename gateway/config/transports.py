@@ -6,9 +6,11 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import core_schema
 
+from gateway.config.devices import AddressSpace
 from gateway.config.explain import did_you_mean
 from gateway.config.findings import quoted
-from gateway.config.quantities import Frequency
+from gateway.config.lorawan import ForwarderSettings, NetworkServerSettings
+from gateway.config.quantities import Duration, Frequency
 from gateway.config.secrets import Secret
 from gateway.config.section import (
     AbsolutePath,
@@ -63,8 +65,9 @@ class SerialSettings(Section):
     """The port; the names in /dev/serial/by-id stay when others are plugged in."""
     modem: Annotated[str, AfterValidator(_known_modem)]
     """The modem's driver, e.g. reyax-rylr998."""
-    baud: Whole = Field(default=115200, ge=1200, le=1_000_000)
-    """Bits per second on the port."""
+    baud: Whole | None = Field(default=None, ge=1200, le=1_000_000)
+    """Bits per second on the port; without it the modem's usual rate, then the others it may have.
+    """
     address: Whole | None = Field(default=None, ge=0, le=65535)
     """The modem's own address."""
     network_id: Whole | None = Field(default=None, ge=0, le=255)
@@ -83,11 +86,21 @@ class SerialSettings(Section):
     """1 to 4 for 4/5 to 4/8."""
     preamble: Whole | None = Field(default=None, ge=4, le=65535)
     """Preamble length in symbols."""
+    sync_word: Whole | None = Field(default=None, ge=0, le=255)
+    """Sync word of the nodes: 0x12 in private networks, 0x34 in public ones and LoRaWAN."""
     tx_power_dbm: Whole | None = Field(default=None, ge=-9, le=30)
     """Transmit power in dBm; what the band allows is not checked."""
     sender: Literal["byte", "word", "lorawan"] | None = None
     """Who sends, where the modem does not say it: a number in the first byte of each packet, or in
     the first two, high byte first; or the packets are LoRaWAN uplinks."""
+    framing: Literal["cobs", "gap"] | None = None
+    """Transparent modems only: how the nodes mark where a packet ends; gap is by a silence."""
+    rssi_byte: Literal["off", "full", "half"] | None = None
+    """Transparent modems only: a byte of signal strength follows each packet, and its scale."""
+    probe_after_ns: Annotated[int, Duration("1s", "1h")] = Field(
+        default=60_000_000_000, alias="probe_after"
+    )
+    """The silence after which the modem is asked whether it is there and receives."""
     password: Secret | None = None
     """The network's password, by reference, for modems that have one."""
 
@@ -113,10 +126,25 @@ class SerialSettings(Section):
             "bandwidth_khz": None if self.bandwidth_hz is None else self.bandwidth_hz // 1000,
             "coding_rate": self.coding_rate,
             "preamble": self.preamble,
+            "sync_word": self.sync_word,
             "tx_power_dbm": self.tx_power_dbm,
+            "framing": self.framing,
+            "rssi_byte": self.rssi_byte,
             "password": None if self.password is None else self.password.reveal(),
         }
         return {name: value for name, value in settings.items() if value is not None}
 
 
-TransportSettings = Annotated[BleSettings | SerialSettings, Field(discriminator="kind")]
+TransportSettings = Annotated[
+    BleSettings | SerialSettings | ForwarderSettings | NetworkServerSettings,
+    Field(discriminator="kind"),
+]
+
+
+def spaces_of(transport: TransportSettings) -> tuple[AddressSpace, ...]:
+    """Return whose frames a transport hears."""
+    if isinstance(transport, BleSettings):
+        return ("ble",)
+    if isinstance(transport, SerialSettings) and transport.sender != "lorawan":
+        return ("lora",)
+    return ("eui",)

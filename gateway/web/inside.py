@@ -16,8 +16,8 @@ from gateway.clock import ClockState
 from gateway.config import DeviceSettings
 from gateway.core import wire
 from gateway.model import Result, TransportState
-from gateway.pipeline import Listing
 from gateway.reload import Reloader
+from gateway.roster import Listing
 from gateway.uplink import status
 from gateway.uplink.certificates import days_left
 from gateway.uplink.status import Standing
@@ -111,6 +111,7 @@ class Inside:
             "ready": self.readyz(),
             "drivers": [msgspec.to_builtins(each) for each in self.agent.registry.quarantined],
             "silent": list(self._silent()),
+            "unread": list(self._unread()),
             "process": self.process(),
         }
 
@@ -195,6 +196,13 @@ class Inside:
         for listing in self.agent.pipeline.listed():
             if listing.urn in silent:
                 yield {"device": listing.urn, "name": listing.name}
+
+    def _unread(self) -> Iterator[Json]:
+        unread = self.agent.health.unread
+        for listing in self.agent.pipeline.listed():
+            if listing.urn in unread:
+                cause = unread[listing.urn]
+                yield {"device": listing.urn, "name": listing.name, "cause": cause}
 
     # ------------------------------------------------------------------------------------- sensors
     def sensors(self) -> Json:

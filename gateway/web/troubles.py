@@ -91,5 +91,9 @@ def _of_sources(status: dict[str, Any]) -> Iterator[Trouble]:
     for sensor in status["silent"]:
         cause = f"{sensor['name'] or sensor['device']} is silent"
         yield Trouble("yellow", cause, "is it in range, and its battery good?")
+    for sensor in status["unread"]:
+        yield Trouble(
+            "yellow", f"{sensor['name'] or sensor['device']} cannot be read: {sensor['cause']}"
+        )
     if status["status"]["clock"]["state"] == "unsynced":
         yield Trouble("yellow", "the clock is not synchronised", "timedatectl timesync-status")

@@ -17,6 +17,9 @@ MAX_FILE_LINES = 400
 # Who may catch everything, and why.
 CATCHES_EVERYTHING = {
     "gateway/app.py": "where the agent ends it reports what nobody foresaw",
+    "gateway/conformance/checks.py": "whatever a driver raises is what the suite looks for",
+    "gateway/conformance/on_micropython.py": "the same, on the other interpreter",
+    "gateway/foreign.py": "calling a driver runs somebody else's code, which is told its faults",
     "gateway/registry.py": "importing a driver runs somebody else's code, which is quarantined",
 }
 # Where a test may let time pass, and why: that something does not happen has no condition.

@@ -12,6 +12,7 @@ from tests.benchmarks import (
     bench_admission,
     bench_disk,
     bench_drain,
+    bench_drivers,
     bench_hot_path,
     bench_idle,
     bench_latency,
@@ -56,5 +57,6 @@ BENCHMARKS: Final = (
     Benchmark("strangers-process", bench_strangers.measure_process, 115),
     Benchmark("idle", bench_idle.measure, 65),
     Benchmark("start", bench_start.measure, 15),
+    Benchmark("drivers", bench_drivers.measure, 40),
     Benchmark("esp32", _esp32, 0),
 )

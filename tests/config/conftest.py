@@ -9,8 +9,14 @@ import trustme
 from gateway.config import Finding, InvalidConfigError, Settings, load
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "gateway.example.yaml"
-DRIVERS = ("bthome-v2", "cayenne-lpp", "ruuvi-rawv2")
-MODEMS = ("reyax-rylr998",)
+DRIVERS = ("bthome-v2", "cayenne-lpp", "flower-care", "ruuvi-rawv2")
+MODEMS = ("ebyte-e22", "rak-rui3", "reyax-rylr998")
+# Its hash stands in the example.
+CODEC = """\
+function decodeUplink(input) {
+  return { data: { temperature: input.bytes[0] * 0.5 } };
+}
+"""
 
 Load = Callable[..., Settings]
 FindingsIn = Callable[..., list[Finding]]
@@ -27,11 +33,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     identity.private_key_pem.write_to_path(folder / "gw.key")
     (folder / "keys").mkdir()
     (folder / "keys" / "2").write_text("231d39c1d7cc1ab1aee224cd096db932\n")
+    for name in ("lorawan-nwk", "lorawan-app"):
+        (folder / "keys" / name).write_text("44024241ed4ce9a68c6a8bc055233fd3\n")
+    for name in ("chirpstack-user", "chirpstack-password", "tts-user", "tts-key"):
+        (folder / name).write_text(f"{name}\n")
+    (folder / "codecs").mkdir()
+    (folder / "codecs" / "em300.js").write_text(CODEC)
     (folder / "mqtt-user").write_text("gw-kiel-0042\n")
     (folder / "lora-password").write_text("0A1B2C3D\n")
     (folder / "http-token").write_text("3f9a\n")
-    for secret in ("gw.key", "keys/2", "mqtt-user", "lora-password", "http-token"):
-        (folder / secret).chmod(0o600)
+    for secret in folder.rglob("*"):
+        if secret.is_file() and secret.suffix != ".pem":
+            secret.chmod(0o600)
     return folder
 
 

@@ -134,7 +134,7 @@ HEADS = [
     ("mqtt: {host: broker.example}", "2:14", "mqtt.host", "mqtt.allow_cleartext: true"),
     ("mqtt: {host: broker.example}", "2:14", "mqtt.host", "mqtt.tls"),
     ("mqtt: {host: 'mqtt://localhost'}", "2:14", "mqtt.host", "without scheme"),
-    ("mqtt: {host: 'localhost:1883'}", "2:14", "mqtt.host", "mqtt.port"),
+    ("mqtt: {host: 'localhost:1883'}", "2:14", "mqtt.host", "its port is a key beside it"),
     ("mqtt: {host: localhost, port: 65536}", "2:31", "mqtt.port", "65535 or less"),
     ("mqtt: {host: localhost, version: 4}", "2:34", "mqtt.version", "5 or 3.1.1"),
     ("mqtt: {host: localhost, topic_root: a/#}", "2:37", "mqtt.topic_root", "without + and #"),

@@ -203,7 +203,7 @@ def test_the_example_loads_as_it_is(load_text: Load, example: str) -> None:
     settings = load_text(example, **ENVIRON)
 
     assert isinstance(settings.transports[0], BleSettings)
-    assert len(settings.devices) == 4
+    assert len(settings.devices) == 8
 
 
 def test_what_the_example_lacks_on_this_machine_is_explained_by_file() -> None:

@@ -79,7 +79,13 @@ def _observation(each: Json) -> str:
     link = each["link"]
     snr = None if "snr" not in link else float(link["snr"])
     text = wire.link(
-        link["medium"], link.get("rssi"), snr, link.get("frameCounter"), link.get("copies", 1)
+        link["medium"],
+        link.get("rssi"),
+        snr,
+        link.get("frameCounter"),
+        link.get("copies", 1),
+        link.get("spreadingFactor"),
+        link.get("frequencyHz"),
     )
     tail = wire.observation_tail(tuple(_judged(result) for result in each["results"]), text)
     return wire.observation_head(each["seq"], each["device"]) + time + tail

@@ -24,10 +24,12 @@ class Shelf:
     def __init__(self) -> None:
         self.taken: list[Observation] = []
         self.has_room = True
+        self.asked = asyncio.Event()
         self.opened = asyncio.Event()
         self.offered = asyncio.Event()
 
     async def room(self) -> None:
+        self.asked.set()
         await self.opened.wait()
 
     def offer(self, observation: Observation) -> None:

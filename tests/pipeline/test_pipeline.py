@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.admission import Limits
+from gateway.admission import Device, Limits
 from gateway.model import Recovery
 from gateway.pipeline import BATCH_FRAMES, QUEUE_FRAMES, TOGETHER_S
 from tests.fakes import NS
@@ -122,6 +122,17 @@ def test_while_the_pipeline_lags_the_newest_advertisement_of_a_device_wins() -> 
     assert bench.health.frames.coalesced == 4
 
 
+def test_what_an_event_device_says_gives_way_to_nothing() -> None:
+    """A button pressed and let go while the pipeline lagged was pressed."""
+    bench = Bench()
+    bench.pipeline.relist([Device(address=PLAIN, urn="ugw:kiel:button", klass="event")])
+    for payload in (b"\x44\x00\x21\x3a\x01", b"\x44\x00\x22\x3a\x00"):
+        bench.hear(PLAIN, ((0x16, 0xFCD2, payload),))
+    bench.work()
+    assert bench.values == [("button_event", "press", 0)]
+    assert (bench.health.frames.coalesced, bench.health.frames.empty) == (0, 1)
+
+
 def test_lora_packets_are_never_coalesced_and_their_queue_is_bounded() -> None:
     bench = Bench(Limits(burst=10 * QUEUE_FRAMES))
     for value in range(QUEUE_FRAMES + 5):
@@ -223,6 +234,14 @@ def test_clear_text_from_a_device_with_a_key_is_refused() -> None:
     bench = Bench()
     bench.advertise("4002ca09", SEALED)
     assert bench.health.frames.refused == {"not_encrypted": 1}
+
+
+def test_a_greeting_in_clear_with_nothing_in_it_is_empty_where_there_is_a_key() -> None:
+    """Xiaomi's sensors send such frames between their encrypted ones: nothing to be forged."""
+    bench = Bench()
+    bench.advertise("00505b0501", SEALED, uuid=0xFE95)
+    assert bench.health.frames.refused == {}
+    assert bench.health.frames.empty == 1
 
 
 def test_an_encrypted_frame_without_a_key_is_refused() -> None:

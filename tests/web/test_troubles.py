@@ -35,6 +35,7 @@ def status(**parts: Any) -> Json:  # noqa: ANN401 - whatever a test wants otherw
         "ready": {"ok": True, "reasons": []},
         "drivers": [],
         "silent": [],
+        "unread": [],
     }
     for path, value in parts.items():
         *way, last = path.split("__")
@@ -52,6 +53,7 @@ def not_ready(what: str) -> Json:
 DEAF = {"name": "ble:hci0", "state": "deaf", "cause": "no advertisement"}
 BROKEN = {"name": "mine", "file": "/m.py", "line": 3, "reason": "bad"}
 LAMP = {"device": "ugw:kiel:lamp", "name": "Lamp"}
+UNREAD = {"device": "ugw:kiel:pot", "name": "Pot", "cause": "it is not heard"}
 
 
 def test_what_is_well_has_a_green_light() -> None:
@@ -78,6 +80,7 @@ def test_what_is_well_has_a_green_light() -> None:
         ({"transports": [DEAF]}, "yellow", "ble:hci0 is deaf: no advertisement"),
         ({"drivers": [BROKEN]}, "yellow", "driver mine is not used: /m.py:3: bad"),
         ({"silent": [LAMP]}, "yellow", "Lamp is silent"),
+        ({"unread": [UNREAD]}, "yellow", "Pot cannot be read: it is not heard"),
         ({"status__clock": {"state": "unsynced"}}, "yellow", "the clock is not synchronised"),
     ],
 )

@@ -28,11 +28,21 @@ prints a JSON Schema with which editors complete and check.
 # What the model computes when it is loaded, so that no schema can show it.
 COMPUTED = {
     "devices": "none",
-    "devices[].payload": "`hex` for LoRa",
+    "devices[].codec.variables": "none",
+    "devices[].payload": "`hex` for LoRa, none for LoRaWAN",
     "devices[].properties": "none",
     "http.allowed_hosts": "none",
     "mqtt.port": "8883 with `tls`, else 1883",
     "transports": "none",
+    "transports[] of kind semtech-udp.allow": "none",
+    **{
+        f"transports[] of kind chirpstack or the-things-stack.{key}": default
+        for key, default in (
+            ("port", "8883 with `tls`, else 1883"),
+            ("version", "`5`; of The Things Stack `3.1.1`"),
+            ("topics", "`application/+/device/+/event/up`; `v3/+/devices/+/up`"),
+        )
+    },
 }
 TYPES = {
     "string": "text",
@@ -73,10 +83,12 @@ def _parts() -> Iterator[str]:
 def _sections(path: str, section: Schema, known: Known) -> Iterator[tuple[str, Schema]]:
     """Yield the sections within a section, at any depth, with their paths."""
     for key, option in section["properties"].items():
-        below = f"{path}.{key}".lstrip(".") + ("[]" if "items" in option else "")
+        suffix = "[]" if "items" in option else ".*" if _is_map(option) else ""
+        below = f"{path}.{key}".lstrip(".") + suffix
         for inner in _within(option, known):
-            kind = inner["properties"].get("kind", {}).get("const")
-            yield f"{below} of kind {kind}" if kind else below, inner
+            kind = inner["properties"].get("kind", {})
+            kinds = " or ".join(kind.get("enum") or filter(None, (kind.get("const"),)))
+            yield f"{below} of kind {kinds}" if kinds else below, inner
             yield from _sections(below, inner, known)
 
 
@@ -86,8 +98,15 @@ def _within(option: Schema, known: Known) -> Iterator[Schema]:
         yield known[option["$ref"].rpartition("/")[2]]
     if "items" in option:
         yield from _within(option["items"], known)
+    if _is_map(option):
+        yield from _within(option["additionalProperties"], known)
     for inner in (*option.get("anyOf", ()), *option.get("oneOf", ())):
         yield from _within(inner, known)
+
+
+def _is_map(option: Schema) -> bool:
+    """Whether its keys are for who writes it to choose."""
+    return isinstance(option.get("additionalProperties"), dict)
 
 
 def _options(path: str, section: Schema, known: Known) -> str:
@@ -120,6 +139,8 @@ def _value(option: Schema) -> str:
         return "section"
     if "items" in kind:
         return f"list, at most {kind['maxItems']}"
+    if _is_map(kind):
+        return f"keys and values, at most {kind['maxProperties']}"
     words = kind.get("enum") or ([kind["const"]] if "const" in kind else [])
     if words:
         return " or ".join(f"`{word}`" for word in words)

@@ -66,7 +66,11 @@ TRANSPORTS = {  # folder of gateway/transport: what is counted there
     "ble": {
         "active_instead_of_passive": "scans that were active although passive was configured",
         "advertisements": "heard, strangers' included",
+        "failed_polls": "polls that brought nothing; the log and `ugw status` say why",
         "forgotten_devices": "strangers that BlueZ was made to forget",
+        "poll_timeouts": "of these, the ones that a time limit ended",
+        "polls": "connections begun to sensors that are polled",
+        "polls_put_off": "polls that waited a second more, for there was no room for more",
         "restarts": "scans after the first",
         "stalls": "scans ended because nothing was heard",
         "start_errors": "scans that could not be started",
@@ -74,12 +78,35 @@ TRANSPORTS = {  # folder of gateway/transport: what is counted there
     },
     "serial": {
         "damaged_bytes": "framing and parity errors the kernel saw: a wrong baud rate, a bad line",
+        "failed_chores": "times the modem could not be told to go on receiving",
         "failed_setups": "times the modem did not take its settings",
         "kernel_overruns": "bytes the kernel lost",
+        "lapses": "times it answered, but not as one that receives; it was set up again",
         "mute": "times the modem gave no sign of life",
+        "nameless_packets": "packets that do not begin with the number of their sender, or are no uplink",
         "opened": "openings of the port",
         "probes": "times the silent modem was asked for a sign of life",
         "received_bytes": "bytes read from the port",
+    },
+    "semtech": {
+        "bad_datagrams": "no PUSH_DATA and no PULL_DATA of a packet forwarder",
+        "bad_json": "PUSH_DATA whose JSON cannot be read",
+        "bad_packets": "packets told of without data, or with another size than told",
+        "crc_errors": "packets the gateway heard damaged, or without a checksum",
+        "flooded": "datagrams beyond what is looked at in a second",
+        "no_uplinks": "packets that are no data uplinks: join requests, downlinks, no LoRaWAN",
+        "not_allowed": "datagrams of a network or a gateway that `allow` does not name",
+        "other_modulation": "packets that are not LoRa",
+        "oversized": "datagrams larger than any forwarder sends",
+        "pulls": "PULL_DATA answered: forwarders asking for downlinks, which there are none",
+        "pushes": "PUSH_DATA answered",
+        "too_many_gateways": "datagrams of more gateways than are kept apart",
+    },
+    "network_server": {
+        "bad_events": "messages that are no uplink events of this server",
+        "encrypted_events": "uplinks whose payload the server does not decrypt",
+        "simulated_events": "uplinks somebody typed in at the server's console",
+        "subscribed": "connections made, with all topics granted",
     },
 }
 MODEMS = {
@@ -112,7 +139,7 @@ def _parts() -> Iterator[str]:
     yield "## Transports"
     yield ON_TRANSPORTS
     for kind, meanings in TRANSPORTS.items():
-        yield f"### {kind}"
+        yield f"### {kind.replace('_', ' ')}"
         counted = sorted(set(_counted_in(kind)))
         yield table(COLUMNS, explained(counted, meanings, f"{HERE}, TRANSPORTS"))
     yield "### A modem, on top"
@@ -146,12 +173,13 @@ def _comments() -> dict[str, str]:
 
 
 def _counted_in(kind: str) -> Iterator[str]:
-    """Yield the names a transport counts by: `record.count("name")`, `counters["name"]`."""
+    """Yield what a transport counts by: `count("name")`, `counters["name"]`, `Counter("name")`."""
     for file in (Path(gateway.transport.__path__[0]) / kind).glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             match node:
                 case ast.Call(
-                    func=ast.Attribute(attr="count"), args=[ast.Constant(value=str(name)), *_]
+                    func=ast.Attribute(attr="count") | ast.Name(id="Counter"),
+                    args=[ast.Constant(value=str(name)), *_],
                 ):
                     yield name
                 case ast.Subscript(

@@ -176,6 +176,11 @@ MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
             "A radio is up, down or deaf, and why, with what to do. See [a sensor is not "
             "heard](../how-to/sensor-not-heard.md)."
         ),
+        "sensor ... cannot be read: ...": (
+            "A sensor that is connected to (`poll`) has failed twice in a row, and why, with what "
+            "to do. It is tried ever more seldom, at least every quarter of an hour."
+        ),
+        "sensor ... is read again": "It answers again.",
         "driver ... is not used: ...:...: ...": (
             "A driver of yours has a fault at this file and line. All others work."
         ),
@@ -183,6 +188,21 @@ MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
             "It raised an error on a frame, which is counted as `refused.driver_fault`. Told once."
         ),
         "driver ... of ... replaces ...": "A driver of yours is used instead of a built-in one.",
+        "codec fails file=... reason=... cause=...": (
+            "A vendor's codec threw, reported an error (`codec_error`) or met a limit of time, "
+            "memory or size (`codec_limit`); the cause may be its own words. Such frames are "
+            "refused and counted; after a limit it rests, longer each time. Told once until it "
+            "works again."
+        ),
+        "codec works again file=...": "It has decoded a frame.",
+        "codec values not in the map device=... values=...": (
+            "What the codec says of this device and its `map` does not name: it is not published. "
+            "Told once. `ugw decode` proposes names."
+        ),
+        "codec worker lost, another is started cause=...": (
+            "The process that runs vendors' codecs has ended: a codec took it down, or the kernel "
+            "did for want of memory. The frame is tried once more; the agent goes on."
+        ),
     },
     "Clock, configuration, HTTP": {
         "clock is ...": "`synced`, `holdover` or `unsynced`: see [time](../explanation/time.md).",

@@ -40,10 +40,27 @@ DEVICE: Final = Field(
 BOOT_NAME: Final = opaque("^[0-9A-Za-z-]{1,64}$")
 STREAM: Final = opaque("^[0-9A-Za-z]{16,64}$")
 CLASS: Final = words({"routine": "first to go when room must be made", "event": "last to go"})
-MEDIUM: Final = words({"ble": "Bluetooth LE", "lora": "LoRa, over a serial modem"})
+MEDIUM: Final = words({"ble": "Bluetooth LE", "lora": "LoRa, and LoRaWAN"})
 TRANSPORT: Final = (
-    Field("name", text(), "`ble:hci0`, or `serial:` and the last part of the port's path."),
-    Field("kind", words({"ble": "an adapter", "serial": "a modem"}), "What it is."),
+    Field(
+        "name",
+        text(),
+        "Its kind and what it hears by: `ble:hci0`, `serial:` and the last part of the port's "
+        "path, the address listened on, the server's host.",
+    ),
+    Field(
+        "kind",
+        words(
+            {
+                "ble": "an adapter",
+                "serial": "a modem",
+                "semtech-udp": "LoRaWAN gateways",
+                "chirpstack": "a LoRaWAN network server",
+                "the-things-stack": "another",
+            }
+        ),
+        "What it is.",
+    ),
 )
 
 LOSS_REASON: Final = words(
