@@ -62,7 +62,9 @@ class Listed:
     """A listed device between two frames.
 
     `counter` is the replay counter as last saved; after an unclean end it may be old, so
-    `restored` flags the first frame that passes it. Times are boot time in nanoseconds.
+    `restored` flags the first frame that passes it. `highest` is the highest there ever was: what
+    a sensor says that began anew may be a recording until it has passed that. Times are boot time
+    in nanoseconds.
     """
 
     __slots__ = (
@@ -78,6 +80,7 @@ class Listed:
         "counter",
         "device",
         "heard_at_ns",
+        "highest",
         "last",
         "merges",
         "model",
@@ -92,6 +95,7 @@ class Listed:
         self.copies = 1  # frames that the next observation stands for
         self.merges = True  # whether there is an observation that repeats are merged into
         self.counter = counter
+        self.highest = counter
         self.content: object = None  # what the last frame let through said,
         self.content_until_ns = 0  # and until when the same is a repeat
         self.heard_at_ns: int | None = None  # the last frame, repeats too
@@ -120,6 +124,7 @@ class Listed:
         same_key = device.secret == self.device.secret
         counter = self.counter if same_key else None
         now = Listed(device, counter, restored=self._restored and same_key)
+        now.highest = self.highest if same_key else None
         now.heard_at_ns, now.rssi_dbm = self.heard_at_ns, self.rssi_dbm
         now.last, now.observations = self.last, self.observations
         now.model = now.model or self.model
@@ -141,6 +146,10 @@ class Listed:
             return False
         self._tokens -= 1
         return True
+
+    def give_back(self) -> None:
+        """Return the token of a frame that was not the device's own: it costs the device none."""
+        self._tokens = min(float(self.device.limits.burst), self._tokens + 1)
 
     def renew(self, content: object, at_ns: int) -> None:
         """Remember what the frame let through said; an answer to a poll (None) stands alone."""
@@ -207,8 +216,10 @@ class Listed:
         if counter == last:
             self.copies += 1
             raise RepeatError
-        flagged = last is not None and (counter < last or self._restored)
+        highest = -1 if self.highest is None else self.highest
+        flagged = counter <= highest or (last is not None and self._restored)
         self.counter, self._restored = counter, False
+        self.highest = max(highest, counter)
         return REPLAY_POSSIBLE if flagged else ()
 
 

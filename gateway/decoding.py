@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from gateway.admission import Listed
+from gateway.admission import REPLAY_POSSIBLE, Listed
 from gateway.core import refusal
 from gateway.core.context import Context
 from gateway.core.refusal import DecodeError
@@ -134,7 +134,8 @@ def unseal(
     context.key = key.reveal() if key is not None and driver.needs_key else None
     sealed = seal_of(driver, payload, context)
     counter = driver.packet_counter(payload) if driver.packet_counter else None
-    flags: tuple[str, ...] = ()
+    # A library that opens frames itself keeps its counters to itself, and forgets them.
+    flags: tuple[str, ...] = REPLAY_POSSIBLE if context.key is not None else ()
     if sealed is not None:
         flags = sender.open(sealed)
         if sealed.counter is not None:

@@ -14,6 +14,7 @@ from gateway.lorawan import parse
 from gateway.model import Observation, ObservationClass, Recovery
 
 _NOTHING: Final = Recovery()
+_HIGHEST: Final = " highest"  # no address ends like that
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +37,7 @@ class Roster:
     def __init__(self, devices: Iterable[Device]) -> None:
         self.by_address: Final[dict[str, Listed]] = {}  # one dict for ever: the hot path holds it
         self._recovery = _NOTHING
-        self._former: dict[str, tuple[Secret, int]] = {}  # counters of devices taken off
+        self._former: dict[str, tuple[Secret, int, int | None]] = {}  # of devices taken off
         self._nodes: dict[int, list[Listed]] = {}  # by device address: whose keys are known here
         self._list(self._new(device) for device in devices)
 
@@ -49,9 +50,8 @@ class Roster:
         """List other devices from now on; return the addresses that are listed no more."""
         before = dict(self.by_address)
         self._list([self._relisted(before.pop(one.address, None), one) for one in devices])
-        for address, gone in before.items():
-            if gone.counter is not None:
-                self._former[address] = (gone.device.secret, gone.counter)
+        for gone in before.values():
+            self._keep(gone)
         return before
 
     def _list(self, devices: Iterable[Listed]) -> None:
@@ -66,24 +66,51 @@ class Roster:
     def _relisted(self, known: Listed | None, device: Device) -> Listed:
         if known is None:
             return self._new(device)
-        return known if known.device == device else known.reconfigured(device)
+        if known.device == device:
+            return known
+        changed = known.reconfigured(device)
+        if known.device.secret != device.secret:
+            changed.counter, changed.highest = self._former_counter(device)
+            self._keep(known)
+        return changed
+
+    def _keep(self, gone: Listed) -> None:
+        """Keep a counter that its secret may come back for."""
+        if gone.counter is not None:
+            former = (gone.device.secret, gone.counter, gone.highest)
+            self._former[gone.device.address] = former
+
+    def _former_counter(self, device: Device) -> tuple[int | None, int | None]:
+        """Return counter and highest when the device last had this secret."""
+        secret, counter, highest = self._former.get(device.address, (None, None, None))
+        return (counter, highest) if secret == device.secret else (None, None)
 
     def _new(self, device: Device) -> Listed:
-        secret, counter = self._former.pop(device.address, (None, None))
-        if counter is not None and secret == device.secret:
-            return Listed(device, counter, restored=False)
-        counter = self._recovery.counters.get(device.address)
-        return Listed(device, counter, restored=self._recovery.unclean)
+        counter, highest = self._former_counter(device)
+        restored = counter is None and self._recovery.unclean
+        if counter is None:
+            known = self._recovery.counters
+            counter = known.get(device.address)
+            highest = known.get(device.address + _HIGHEST, counter)
+        listed = Listed(device, counter, restored=restored)
+        listed.highest = highest
+        return listed
 
     def counters(self) -> dict[str, int]:
         """Return all replay counters worth keeping; what a store has besides may go.
 
-        Those of devices that a reload took off the list are kept to the end of the run: a slip in
-        a configuration opens no door to recordings.
+        Those of devices that a reload took off the list, or gave other keys, are kept to the end
+        of the run: a slip in a configuration opens no door to recordings. The store gets no
+        counter of keys that a listed device no longer has. Where a sensor has begun anew, the
+        highest counter stands there too, under its address and a mark.
         """
-        former = {address: counter for address, (_, counter) in self._former.items()}
-        listed = {a: one.counter for a, one in self.by_address.items() if one.counter is not None}
-        return {**former, **listed}
+        kept: dict[str, int] = {}
+        for address, (_, counter, highest) in self._former.items():
+            if address not in self.by_address:
+                _note(kept, address, counter, highest)
+        for address, listed in self.by_address.items():
+            _note(kept, address, listed.counter, listed.highest)
+        return kept
 
     def last_heard(self, address: str) -> int | None:
         """Return when a listed device was last heard (boot time, ns), repeats too; or None.
@@ -125,3 +152,10 @@ class Roster:
             return heard.name
         fitting = (one for one in nodes[1:] if one.sent(heard))
         return next(fitting, nodes[0]).device.address
+
+
+def _note(kept: dict[str, int], address: str, counter: int | None, highest: int | None) -> None:
+    if counter is not None:
+        kept[address] = counter
+    if counter is not None and highest is not None and highest > counter:
+        kept[address + _HIGHEST] = highest

@@ -175,6 +175,14 @@ def test_a_frame_with_nothing_in_it_is_empty() -> None:
     assert not bench.shelf.taken
 
 
+def test_more_results_than_an_observation_holds_are_refused() -> None:
+    bench = Bench()
+    bench.advertise("40" + "0132" * 64)
+    bench.advertise("40" + "0132" * 65)
+    assert [len(taken.results) for taken in bench.shelf.taken] == [64]
+    assert bench.health.frames.refused == {"bad_length": 1}
+
+
 def test_an_implausible_value_is_kept_and_marked() -> None:
     bench = Bench()
     bench.advertise("4002ff7f")
@@ -250,15 +258,40 @@ def test_an_encrypted_frame_without_a_key_is_refused() -> None:
     assert bench.health.frames.refused == {"no_key": 1}
 
 
-def test_a_restarted_sensor_is_believed_and_flagged() -> None:
+def test_a_restarted_sensor_is_believed_and_flagged_until_it_says_what_it_never_said() -> None:
+    """Whoever has recorded its first frame has most likely recorded those after it, too."""
     bench = Bench()
     bench.advertise(sealed(1000), SEALED)
     bench.advertise(sealed(3, "02cb09"), SEALED)
     assert bench.shelf.taken[1].results == (
         ("air_temperature", 2507, 2, "", "uncertain", ("replay_possible",)),
     )
-    bench.advertise(sealed(4, "02cc09"), SEALED)
-    assert bench.shelf.taken[2].results[0][4:] == ("", ())
+    for counter in (4, 999, 1000, 1001):
+        bench.advertise(sealed(counter, "02cc09"), SEALED)
+    flags = [taken.results[0][5] for taken in bench.shelf.taken[2:]]
+    assert flags == [("replay_possible",), ("replay_possible",), ("replay_possible",), ()]
+
+
+def test_what_a_restarted_sensor_has_said_before_is_remembered_over_runs() -> None:
+    before, after = Bench(), Bench()
+    before.advertise(sealed(1000), SEALED)
+    before.advertise(sealed(3), SEALED)
+    after.pipeline.restore(Recovery(counters=before.pipeline.counters(), unclean=False))
+    for counter in (4, 1001):
+        after.advertise(sealed(counter), SEALED)
+    assert [t.results[0][5] for t in after.shelf.taken] == [("replay_possible",), ()]
+    assert after.pipeline.counters() == {SEALED: 1001}
+
+
+def test_forged_frames_take_nothing_of_a_device_s_rate() -> None:
+    bench = Bench(Limits(burst=3, per_second=0))
+    forged = bytearray(sealed(5000))
+    for number in range(20):
+        forged[2] = number
+        bench.advertise(bytes(forged), SEALED)
+    bench.advertise(sealed(1000), SEALED)
+    assert bench.health.frames.refused == {"bad_mic": 20}
+    assert len(bench.shelf.taken) == 1
 
 
 @pytest.mark.parametrize(("unclean", "flags"), [(True, ("replay_possible",)), (False, ())])

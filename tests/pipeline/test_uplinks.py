@@ -181,7 +181,7 @@ def test_a_node_that_began_anew_is_heard_and_what_it_says_is_flagged() -> None:
     assert [taken.results[0][4:] for taken in air.shelf.taken] == [
         ("", ()),
         ("uncertain", ("replay_possible",)),
-        ("", ()),
+        ("uncertain", ("replay_possible",)),
     ]
 
 
@@ -264,6 +264,23 @@ def test_with_other_keys_the_counter_begins_anew() -> None:
 
     assert air.ended == {"decoded": 2, "bad_mic": 1}
     assert air.shelf.taken[1].results[0][5] == ()
+
+
+def test_keys_that_come_back_after_a_slip_let_no_recording_in() -> None:
+    air = Air()
+    air.node.counter = 69_999
+    air.hear(recorded := air.node.send(WARM))
+    air.hear(air.node.send(COLD))
+    for slip in (device(keys=TWIN_KEYS), device(keys=None), device(dev_addr="00000001")):
+        air.pipeline.relist([slip])
+        assert not air.pipeline.counters(), "these keys have not counted yet"
+    air.pipeline.relist([device()])
+    assert air.pipeline.counters() == {EUI: 70_000}
+    air.hear(recorded)
+    air.hear(air.node.send(WARM))
+
+    assert air.ended == {"decoded": 3, "replayed": 1}
+    assert air.shelf.taken[2].results[0][5] == ()
 
 
 def test_a_node_that_is_listed_later_is_known_by_its_device_address_from_then_on() -> None:
