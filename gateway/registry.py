@@ -11,6 +11,7 @@ The interface is described in docs/reference/driver-interface.md.
 import importlib
 import logging
 import pkgutil
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -47,6 +48,7 @@ ENTRY_POINTS: Final = "gateway.drivers"
 _APPLE: Final = 0x004C
 _IBEACON: Final = b"\x02\x15"  # type and length of what follows
 _AD_TYPE: Final = itemgetter(0)
+_GIVING_WAY: Final = 0x100  # as an AD type it would come behind all there are
 
 Load = Callable[[], ModuleType]
 
@@ -62,6 +64,38 @@ class Quarantined(msgspec.Struct, frozen=True):
     reason: str
 
 
+class _Place:
+    """The drivers of one AD type and identifier, by the prefix of the data that each reads.
+
+    What begins like none of them, as most names do, is looked up once, however many they are.
+    """
+
+    __slots__ = ("_least", "_lengths", "drivers")
+
+    def __init__(self) -> None:
+        self.drivers: dict[bytes, LoadedDriver] = {}
+        self._least = 0  # length of the shortest prefix
+        self._lengths: dict[bytes, tuple[int, ...]] = {}  # by so much of it: all, longest first
+
+    def find(self, data: bytes) -> LoadedDriver | None:
+        """Return the driver with the longest prefix that fits."""
+        for length in self._lengths.get(data[: self._least], ()):
+            driver = self.drivers.get(data[:length])
+            if driver is not None:
+                return driver
+        return None
+
+    def measure(self) -> None:
+        """Take notice of other drivers."""
+        self._least = min(map(len, self.drivers), default=0)
+        self._lengths = {}
+        for prefix in sorted(self.drivers, key=len, reverse=True):
+            start, length = prefix[: self._least], len(prefix)
+            before = self._lengths.get(start, ())
+            if length not in before:
+                self._lengths[start] = (*before, length)
+
+
 class Registry:
     """The drivers that can be used, and those that cannot."""
 
@@ -73,20 +107,12 @@ class Registry:
         self._drivers: dict[str, LoadedDriver] = {}
         self._modems: dict[str, LoadedModem] = {}
         self._modest: set[str] = set()  # MODELs of drivers that give way
-        self._index: dict[tuple[int, int], dict[bytes, LoadedDriver]] = {}
-        self._lengths: dict[tuple[int, int], tuple[int, ...]] = {}  # of prefixes, longest first
+        self._index: dict[tuple[int, int], _Place] = {}
 
     def for_structure(self, ad_type: int, identifier: int, data: bytes) -> LoadedDriver | None:
         """Return the driver that reads this structure: the one with the longest prefix."""
-        lengths = self._lengths.get((ad_type, identifier))
-        if lengths is None:
-            return None
-        drivers = self._index[ad_type, identifier]
-        for length in lengths:
-            driver = drivers.get(data[:length])
-            if driver is not None:
-                return driver
-        return None
+        place = self._index.get((ad_type, identifier))
+        return None if place is None else place.find(data)
 
     def recognise(
         self,
@@ -103,22 +129,24 @@ class Registry:
         found = self._found(structures) if named is None else _reads(named, structures)
         if found is None:
             return None, b""
-        return found[0], payload_of(*found, structures, before)
+        driver, structure = found
+        return driver, payload_of(driver, structure, structures, before)
 
     def _found(self, structures: tuple[Structure, ...]) -> tuple[LoadedDriver, Structure] | None:
         """Return the driver that is found by what it matches, and the structure it is found by.
 
-        Most of what is on the air ends with the first line: this is written for that.
+        Nothing is sorted and little is called: every frame of a listed device comes by here.
         """
-        known = [one for one in structures if one[:2] in self._lengths]
-        modest: tuple[LoadedDriver, Structure] | None = None
-        for structure in sorted(known, key=_AD_TYPE) if len(known) > 1 else known:
-            driver = self.for_structure(*structure)
-            if driver is not None and driver.model not in self._modest:
-                return driver, structure
-            if driver is not None and modest is None:
-                modest = (driver, structure)
-        return modest
+        found: tuple[LoadedDriver, Structure] | None = None
+        rank = 2 * _GIVING_WAY
+        for structure in structures:
+            place = self._index.get(structure[:2])
+            driver = None if place is None else place.find(structure[2])
+            if driver is not None:
+                own = structure[0] + (_GIVING_WAY if driver.model in self._modest else 0)
+                if own < rank and not _wants(driver, structures):
+                    found, rank = (driver, structure), own
+        return found
 
     def by_model(self, name: str) -> LoadedDriver:
         """Return a codec by its MODEL. Raises DriverError when there is none."""
@@ -162,7 +190,9 @@ class Registry:
         wanted = {match for driver in named for match in driver.matches}
         if None in {match.pattern for match in wanted}:
             return ()
-        indexed = {Match(*key, prefix) for key in self._index for prefix in self._index[key]}
+        indexed = {
+            Match(*key, prefix) for key, place in self._index.items() for prefix in place.drivers
+        }
         return tuple(sorted({m.pattern for m in wanted | indexed if m.pattern is not None}))
 
     def add(self, module: ModuleType, *, foreign: bool = False, gives_way: bool = False) -> None:
@@ -187,7 +217,7 @@ class Registry:
         _give_way(before, driver, module, "MODEL")
         places = list(driver.places)
         for match in driver.places:
-            rival = self._index.get(match.key, {}).get(match.prefix)
+            rival = self._at(match)
             if rival is None or rival is before or rival.model in self._modest:
                 continue
             if gives_way:
@@ -200,8 +230,9 @@ class Registry:
             self._modest.add(driver.model)
         self._withdraw(before)
         for match in places:
-            self._index.setdefault(match.key, {})[match.prefix] = driver
-            self._measure(match.key)
+            place = self._index.setdefault(match.key, _Place())
+            place.drivers[match.prefix] = driver
+            place.measure()
 
     def quarantine(self, name: str, error: BaseException) -> None:
         """Set a driver aside, with the place where it failed."""
@@ -217,13 +248,14 @@ class Registry:
     def _withdraw(self, driver: LoadedDriver | None) -> None:
         """Take a driver out of the index, where no other already stands in its place."""
         for match in driver.places if driver is not None else ():
-            if self._index.get(match.key, {}).get(match.prefix) is driver:
-                del self._index[match.key][match.prefix]
-                self._measure(match.key)
+            if self._at(match) is driver:
+                place = self._index[match.key]
+                del place.drivers[match.prefix]
+                place.measure()
 
-    def _measure(self, key: tuple[int, int]) -> None:
-        lengths = {len(prefix) for prefix in self._index[key]}
-        self._lengths[key] = tuple(sorted(lengths, reverse=True))
+    def _at(self, match: Match) -> LoadedDriver | None:
+        place = self._index.get(match.key)
+        return None if place is None else place.drivers.get(match.prefix)
 
 
 def _reads(
@@ -241,19 +273,35 @@ def payload_of(
     structures: tuple[Structure, ...],
     before: tuple[Structure, ...] = (),
 ) -> Payload:
-    """Return what of an advertisement a driver reads that was found by one of its structures.
-
-    Of several manufacturer data it is the last that is not as before: makers that keep values in
-    the company id leave one structure for each value, and BlueZ collects them. An iBeacon is never
-    what such a driver is for: some send one beside their values.
-    """
+    """Return what of an advertisement a driver reads that was found by one of its structures."""
     if driver.payload == "structure":
         return found[2]
     if driver.payload == "advertisement":
         return structures
-    makers = [one for one in structures if one[0] == MANUFACTURER_DATA and not _is_beacon(one)]
-    fresh = [one for one in makers if one not in before] or makers
-    return fresh[-1][1].to_bytes(2, "little") + fresh[-1][2] if fresh else b""
+    maker = _manufacturer_data(structures, before)
+    return b"" if maker is None else maker[1].to_bytes(2, "little") + maker[2]
+
+
+def _manufacturer_data(
+    structures: tuple[Structure, ...], before: tuple[Structure, ...] = ()
+) -> Structure | None:
+    """Return of several manufacturer data the last that is not as before.
+
+    Makers that keep values in the company id leave one structure for each value, and BlueZ
+    collects them. An iBeacon is never what is meant: some send one beside their values.
+    """
+    stale: Structure | None = None
+    for structure in reversed(structures):
+        if structure[0] == MANUFACTURER_DATA and not _is_beacon(structure):
+            if structure not in before:
+                return structure
+            stale = stale or structure
+    return stale
+
+
+def _wants(driver: LoadedDriver, structures: tuple[Structure, ...]) -> bool:
+    """Whether what it reads is missing: names are anybody's, so another's device may bear one."""
+    return driver.payload == "manufacturer" and _manufacturer_data(structures) is None
 
 
 def _is_beacon(structure: Structure) -> bool:
@@ -269,7 +317,7 @@ def discover(folder: Path | None = None) -> Registry:
     for entry_point in entry_points(group=ENTRY_POINTS):
         _load(registry, entry_point.name, entry_point.load, foreign=True)
     for file in sorted(folder.glob("[!_]*.py")) if folder is not None else ():
-        _load(registry, file.stem, partial(_from_file, file), foreign=True)
+        _load(registry, file.stem, partial(_from_folder, file), foreign=True)
     return registry
 
 
@@ -294,6 +342,15 @@ def _load(
         registry.add(load(), foreign=foreign, gives_way=gives_way)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - importing runs somebody else's code
         registry.quarantine(name, error)
+
+
+def _from_folder(file: Path) -> ModuleType:
+    """Import a file of the user's folder: one that anybody could have put there is not run."""
+    if file.stat().st_mode & stat.S_IWOTH:
+        module = ModuleType(file.stem)
+        module.__file__ = str(file)
+        raise InterfaceError(module, "mode", "everybody may write to it: chmod o-w")
+    return _from_file(file)
 
 
 def _from_file(file: Path) -> ModuleType:

@@ -175,7 +175,7 @@ def test_of_values_in_the_company_id_the_fresh_one_is_read() -> None:
     old, new = (MANUFACTURER, 0x0102, b"x"), (MANUFACTURER, 0x0103, b"x")
     assert values(registry, old, NAMED) == ("acme", b"\x02\x01x")
     assert values(registry, new, old, NAMED, before=(old, NAMED)) == ("acme", b"\x03\x01x")
-    assert values(registry, NAMED) == ("acme", b"")
+    assert values(registry, NAMED) is None, "a name, and nothing of its maker's"
 
 
 def test_two_built_in_drivers_cannot_take_each_others_place() -> None:
@@ -327,6 +327,16 @@ def test_of_two_drivers_of_the_user_the_first_stays(folder: Path) -> None:
 
 def test_a_folder_that_is_not_there_holds_no_drivers(folder: Path) -> None:
     assert discover(folder / "none").quarantined == []
+
+
+def test_a_file_that_everybody_may_write_to_is_not_run(folder: Path) -> None:
+    file = write(folder, "ours.py", driver("ours"))
+    file.chmod(0o646)
+    [quarantined] = discover(folder).quarantined
+    assert quarantined.file == str(file)
+    assert "chmod o-w" in quarantined.reason
+    file.chmod(0o644)
+    assert discover(folder).quarantined == []
 
 
 # -------------------------------------------------------------------------------------- quarantine
@@ -521,11 +531,11 @@ def test_a_maker_that_keeps_a_value_in_the_company_id_is_read_by_what_is_new() -
         ((old, new, name), (old, name), b"\x56\x04b"),
         ((new, old, name), (old, name), b"\x56\x04b"),
         ((old, new, name), (old, new, name), b"\x56\x04b"),
-        ((name,), (), b""),
     ):
         found, read = registry.recognise(structures, None, before)
         assert found is not None
         assert read == payload
+    assert registry.recognise((name,), None) == (None, b""), "a name, and nothing of its maker's"
     driver = registry.by_model("named")
     assert registry.recognise((old,), driver) == (driver, b"\x23\x01a"), "named, and no name came"
 
@@ -545,3 +555,13 @@ def test_who_gives_way_does_so_to_whoever_knows_another_structure() -> None:
     frame = ((MANUFACTURER, RUUVI, b"\x05"), (0x09, 0, b"shelly"))
     assert [d.model for d in (registry.recognise(frame, None)[0],) if d] == ["native"]
     assert [d.model for d in (registry.recognise(frame[1:], None)[0],) if d] == ["modest"]
+
+
+@pytest.mark.parametrize("name", [b"spsensor-1", b"TP35-bthome", b"GV5075x"])
+def test_a_name_that_another_s_begins_with_takes_no_frame_from_its_driver(name: bytes) -> None:
+    registry = discover()
+    frame = ((SERVICE, BTHOME, b"\x40\x02\xca\x09"), (0x09, 0, name))
+    found, payload = registry.recognise(frame, None)
+    assert found is not None
+    assert found.model == "bthome-v2"
+    assert payload == frame[0][2]

@@ -56,12 +56,22 @@ def decode(payload: bytes, _context: Context) -> list[tuple[str, int | str, int,
     return readings
 
 
+def _shifted(crc: int) -> int:
+    for _ in range(4):
+        crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
+    return crc
+
+
+_HALVES = tuple([_shifted(half << 12) for half in range(16)])
+
+
 def _crc(data: bytes) -> int:
+    """Half a byte at a time: a table of bytes would be as large as the driver."""
     crc = 0x1D0F
     for byte in data:
         crc ^= byte << 8
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
+        crc = (crc << 4 & 0xFFFF) ^ _HALVES[crc >> 12]
+        crc = (crc << 4 & 0xFFFF) ^ _HALVES[crc >> 12]
     return crc
 
 

@@ -41,11 +41,12 @@ def decode(payload: bytes, _context: Context) -> list[tuple[str, int | None, int
 
 
 def _probe(payload: bytes, offset: int, number: int) -> list[tuple[str, int | None, int, str]]:
+    probe = channel(number + 1)
     if not payload[5] >> number & 1:
-        return [("probe_temperature", None, 0, channel(number + 1))]
+        return [("probe_temperature", None, 0, probe)]
     low, high = i16le(payload, offset + 2), i16le(payload, offset + 4)
     return [
-        ("probe_temperature", i16le(payload, offset), 0, channel(number + 1)),
-        ("target_temperature", high if high >= 0 else None, 0, channel(number + 1)),
+        ("probe_temperature", i16le(payload, offset), 0, probe),
+        ("target_temperature", high if high >= 0 else None, 0, probe),
         ("target_temperature", low if low >= 0 else None, 0, channel(number + 1, "low")),
     ]

@@ -44,10 +44,20 @@ def decode(payload: bytes, _context: Context) -> list[tuple[str, int, int, str]]
     return readings
 
 
+def _shifted(crc: int) -> int:
+    for _ in range(4):
+        crc = crc >> 1 ^ 0xA001 if crc & 1 else crc >> 1
+    return crc
+
+
+_HALVES = tuple([_shifted(half) for half in range(16)])
+
+
 def _crc(data: bytes) -> int:
+    """Half a byte at a time: a table of bytes would be as large as the driver."""
     crc = 0xFFFF
     for byte in data:
         crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ 0xA001 if crc & 1 else crc >> 1
+        crc = crc >> 4 ^ _HALVES[crc & 0xF]
+        crc = crc >> 4 ^ _HALVES[crc & 0xF]
     return crc

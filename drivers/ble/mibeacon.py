@@ -34,6 +34,7 @@ from gateway.core.refusal import (
     BAD_VALUE,
     BAD_VERSION,
     NO_KEY,
+    TRUNCATED,
     DecodeError,
 )
 
@@ -57,6 +58,7 @@ _WITH_OBJECTS = 0x0040
 _MESH = 0x0080
 _SEALED = _ENCRYPTED | _WITH_OBJECTS
 _WITH_IO = 0x20  # of the capability, since version 5
+_HEADER = 5  # control, product, counter
 _TAG_SIZE = 4
 _COUNTER_SIZE = 3
 _ASSOCIATED = b"\x11"
@@ -85,18 +87,15 @@ def sealed(payload: bytes, context: Context) -> tuple[bytes, bytes, int, bytes, 
     address = payload[5:11] if control & _WITH_ADDRESS else bytes(reversed(context.address))
     upper = payload[end : end + _COUNTER_SIZE]
     nonce = address + payload[2:5] + upper
-    return (nonce, ciphertext, _TAG_SIZE, _ASSOCIATED, _counter(payload[4:5] + upper))
+    counter = int.from_bytes(payload[4:5] + upper, "little")
+    return (nonce, ciphertext, _TAG_SIZE, _ASSOCIATED, counter)
 
 
 def packet_counter(payload: bytes) -> int | None:
     """Return the frame counter; None of a frame without objects, which are sent with any."""
-    if len(payload) < 5 or not payload[0] & _WITH_OBJECTS:
+    if len(payload) < _HEADER or not payload[0] & _WITH_OBJECTS:
         return None
     return payload[4]
-
-
-def _counter(parts: bytes) -> int:
-    return parts[0] | parts[1] << 8 | parts[2] << 16 | parts[3] << 24
 
 
 def _envelope(payload: bytes, context: Context) -> tuple[int, int]:
@@ -107,7 +106,9 @@ def _envelope(payload: bytes, context: Context) -> tuple[int, int]:
         raise DecodeError(BAD_TYPE)
     if not 2 <= version <= 5 or (version < 4 and control & _SEALED == _SEALED):
         raise DecodeError(BAD_VERSION)
-    start = len(take(payload, 0, 5))
+    if len(payload) < _HEADER:
+        raise DecodeError(TRUNCATED)
+    start = _HEADER
     if control & _WITH_ADDRESS:
         address = bytes(reversed(take(payload, 5, 6)))
         if context.address and address != context.address:

@@ -26,7 +26,7 @@ packet says that it is Cayenne LPP, so the configuration must; it comes on whate
 uses.
 
 Source: https://github.com/ElectronicCats/CayenneLPP, src/CayenneLPP.h, src/CayenneLPPPolyline.cpp
-and decoders/decoder.js
+and decoders/decoder.js; 122, a load in grams, as https://github.com/smlng/pycayennelpp has it
 """
 
 from gateway.core.context import Context
@@ -55,6 +55,7 @@ _NUMBERS = {
     118: ("signal_frequency", u32be, 4, 1, 0),
     120: ("percentage", u8, 1, 1, 0),
     121: ("altitude", i16be, 2, 1, 0),
+    122: ("mass", i24be, 3, 1, 3),
     125: ("mole_fraction", u16be, 2, 1, 0),
     128: ("power", u16be, 2, 1, 0),
     130: ("distance", u32be, 4, 1, 3),

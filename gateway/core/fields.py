@@ -1,8 +1,10 @@
 """Bounds-checked reads over bytes: the only way a driver or a parser here looks into a payload.
 
 Each read names its width, sign and byte order, and raises DecodeError(TRUNCATED) rather than read
-past either end. Only plain integer arithmetic: the errors of struct and the signs of
-int.from_bytes differ between CPython and MicroPython.
+past either end. No struct, and no signs of int.from_bytes: their errors and arguments differ
+between CPython and MicroPython. Two's complement: the sign bit, flipped, counts from below.
+
+Most of what a driver does is done here, so the shortest reads check and index by themselves.
 """
 
 from gateway.core.refusal import TRUNCATED, DecodeError
@@ -24,74 +26,68 @@ def u8(data: bytes, offset: int) -> int:
 
 def i8(data: bytes, offset: int) -> int:
     """One byte, two's complement."""
-    return _signed(u8(data, offset), 0x80)
+    return (u8(data, offset) ^ 0x80) - 0x80
 
 
 def u16le(data: bytes, offset: int) -> int:
     """Two bytes, low byte first."""
-    low, high = take(data, offset, 2)
-    return low | high << 8
+    if not 0 <= offset <= len(data) - 2:
+        raise DecodeError(TRUNCATED)
+    return data[offset] | data[offset + 1] << 8
 
 
 def u16be(data: bytes, offset: int) -> int:
     """Two bytes, high byte first."""
-    high, low = take(data, offset, 2)
-    return low | high << 8
+    if not 0 <= offset <= len(data) - 2:
+        raise DecodeError(TRUNCATED)
+    return data[offset] << 8 | data[offset + 1]
 
 
 def i16le(data: bytes, offset: int) -> int:
     """Two bytes, low byte first, two's complement."""
-    return _signed(u16le(data, offset), 0x8000)
+    return (u16le(data, offset) ^ 0x8000) - 0x8000
 
 
 def i16be(data: bytes, offset: int) -> int:
     """Two bytes, high byte first, two's complement."""
-    return _signed(u16be(data, offset), 0x8000)
+    return (u16be(data, offset) ^ 0x8000) - 0x8000
 
 
 def u24le(data: bytes, offset: int) -> int:
     """Three bytes, low byte first."""
-    low, middle, high = take(data, offset, 3)
-    return low | middle << 8 | high << 16
+    return int.from_bytes(take(data, offset, 3), "little")
 
 
 def u24be(data: bytes, offset: int) -> int:
     """Three bytes, high byte first."""
-    high, middle, low = take(data, offset, 3)
-    return low | middle << 8 | high << 16
+    return int.from_bytes(take(data, offset, 3), "big")
 
 
 def i24le(data: bytes, offset: int) -> int:
     """Three bytes, low byte first, two's complement."""
-    return _signed(u24le(data, offset), 0x800000)
+    return (u24le(data, offset) ^ 0x800000) - 0x800000
 
 
 def i24be(data: bytes, offset: int) -> int:
     """Three bytes, high byte first, two's complement."""
-    return _signed(u24be(data, offset), 0x800000)
+    return (u24be(data, offset) ^ 0x800000) - 0x800000
 
 
 def u32le(data: bytes, offset: int) -> int:
     """Four bytes, low byte first."""
-    a, b, c, d = take(data, offset, 4)
-    return a | b << 8 | c << 16 | d << 24
+    return int.from_bytes(take(data, offset, 4), "little")
 
 
 def u32be(data: bytes, offset: int) -> int:
     """Four bytes, high byte first."""
-    a, b, c, d = take(data, offset, 4)
-    return d | c << 8 | b << 16 | a << 24
+    return int.from_bytes(take(data, offset, 4), "big")
 
 
 def i32le(data: bytes, offset: int) -> int:
     """Four bytes, low byte first, two's complement."""
-    return _signed(u32le(data, offset), 0x80000000)
+    return (u32le(data, offset) ^ 0x80000000) - 0x80000000
 
 
 def i32be(data: bytes, offset: int) -> int:
     """Four bytes, high byte first, two's complement."""
-    return _signed(u32be(data, offset), 0x80000000)
-
-
-def _signed(value: int, sign_bit: int) -> int:
-    return (value ^ sign_bit) - sign_bit
+    return (u32be(data, offset) ^ 0x80000000) - 0x80000000

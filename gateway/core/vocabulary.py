@@ -14,28 +14,26 @@ _MAX_NAME = 64
 class Property:
     """One line of the vocabulary. Limits are decimals as (mantissa, scale), None where open."""
 
-    __slots__ = ("_bounds", "id", "maximum", "minimum", "type", "unit")
+    __slots__ = ("id", "maximum", "minimum", "type", "unit")
 
     def __init__(self, line: str) -> None:
         _, number, self.unit, self.type, minimum, maximum = line.split(" ")
         self.id = int(number)
         self.minimum = _limit(minimum)
         self.maximum = _limit(maximum)
-        self._bounds: dict[int, tuple[int | None, int | None]] = {}  # by scale: few occur
 
     def bounds(self, scale: int) -> "tuple[int | None, int | None]":
         """Return the lowest and the highest plausible mantissa of a value of this scale."""
-        found = self._bounds.get(scale)
-        if found is None:
-            found = self._bounds[scale] = (
-                _scaled(self.minimum, scale, rounding=-1),
-                _scaled(self.maximum, scale, rounding=1),
-            )
-        return found
+        return (
+            _scaled(self.minimum, scale, rounding=-1),
+            _scaled(self.maximum, scale, rounding=1),
+        )
 
 
 # Parsed at first use: an ESP32 pays only for what its devices measure. Never more than TABLE has.
 _properties: dict[str, Property] = {}
+# By name and scale, of which few occur: the bounds. All that judging a reading looks at.
+_ranges: dict[tuple[str, int], tuple[int | None, int | None]] = {}
 
 
 def lookup(name: str) -> Property:
@@ -85,10 +83,17 @@ def in_range(name: str, value: int | str | None, scale: int) -> bool:
 
     Raises KeyError for a name that is not known.
     """
-    if type(value) is not int or name.startswith("x_"):  # a bool is an int too, on CPython only
+    if type(value) is not int:  # a bool is an int too, on CPython only
         return True
-    lowest, highest = (_properties.get(name) or lookup(name)).bounds(scale)
+    lowest, highest = _ranges.get((name, scale)) or _range(name, scale)
     return (lowest is None or value >= lowest) and (highest is None or value <= highest)
+
+
+def _range(name: str, scale: int) -> "tuple[int | None, int | None]":
+    if name.startswith("x_"):
+        return (None, None)
+    found = _ranges[name, scale] = lookup(name).bounds(scale)
+    return found
 
 
 def _scaled(limit: "tuple[int, int] | None", scale: int, *, rounding: int) -> "int | None":

@@ -15,14 +15,13 @@ PAYLOADS = [bytes.fromhex(e["payload"]) for e in json.loads(FILE.read_bytes())["
 OTHER = b"\xc8\x78\x55"  # 85 % of sensor 200, which no example has
 OTHERS = [("percentage", 85, 0, "200")]
 
-# Of the published table.
+# Of the published table, and 122 of pycayennelpp's.
 TYPES = {
     *range(4),
     *range(100, 105),
     113,
     *range(115, 119),
-    120,
-    121,
+    *range(120, 123),
     125,
     128,
     *range(130, 137),

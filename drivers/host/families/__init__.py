@@ -12,7 +12,10 @@ opened by the library: the gateway's replay counters do not see them.
 Source: the Bluetooth matchers of Home Assistant's integrations, and each library's `supported()`.
 """
 
+import logging
 from collections import OrderedDict
+from dataclasses import replace
+from decimal import Context as Precision
 from decimal import Decimal
 from importlib import import_module
 from importlib.util import find_spec
@@ -21,19 +24,57 @@ from typing import Any, Final
 
 from drivers.host.families.quantities import EVENTS, SENSORS, STATES, UNMAPPED
 from gateway.core.context import Context
-from gateway.core.refusal import BAD_MIC, BAD_TYPE, BAD_VALUE, NO_KEY, DecodeError
+from gateway.core.refusal import BAD_MIC, BAD_TYPE, BAD_VALUE, NO_KEY, NOT_ENCRYPTED, DecodeError
 
 PARSERS: Final = 256
 REMEDY: Final = "pip install 'urban-gateway[ble-families]'"
 
 _MANUFACTURER, _SERVICE, _NAME, _LISTED = 0xFF, 0x16, 0x09, 0x03
 _SHORT_BITS: Final = 32
+_DOUBLE: Final = Precision(prec=15)
 _BASE: Final = "-0000-1000-8000-00805f9b34fb"  # Core Specification, Vol 3, Part B, 2.5.1
 
 Structures = tuple[tuple[int, int, bytes], ...]
 Reading = tuple[str, int | str | None, int, str]
 
-_parsers: "OrderedDict[tuple[str, bytes], tuple[Any, bytes | None]]" = OrderedDict()
+
+class Kept:
+    """One device's parser, and what it has told: a library hands on old values with the new."""
+
+    def __init__(self, parser: Any, key: bytes | None) -> None:  # noqa: ANN401 - as below
+        self.parser = parser
+        self.key = key
+        self._told: dict[
+            int, object
+        ] = {}  # held, so that no new one is found in an old one's place
+
+    def update(self, info: Any) -> Any:  # noqa: ANN401 - as below
+        """Return what the library reads in this advertisement, and nothing it read before.
+
+        Raises DecodeError.
+        """
+        scheme = getattr(self.parser, "encryption_scheme", None)
+        if scheme is not None:  # xiaomi-ble keeps the last frame's: one in clear would pass
+            self.parser.encryption_scheme = type(scheme)("none")
+        if not self.parser.supported(info):
+            raise DecodeError(BAD_TYPE)
+        update = self.parser.update(info)
+        values, states = update.entity_values, update.binary_entity_values
+        told = {id(value): value for value in (*values.values(), *states.values())}
+        fresh = replace(
+            update, entity_values=self._new(values), binary_entity_values=self._new(states)
+        )
+        self._told = told
+        return fresh
+
+    def _new(self, values: dict[Any, Any]) -> dict[Any, Any]:
+        return {key: value for key, value in values.items() if id(value) not in self._told}
+
+
+_parsers: "OrderedDict[tuple[str, bytes], Kept]" = OrderedDict()
+
+
+_ENCRYPTED: Final = ("bthome_ble", "xiaomi_ble")  # the others' parsers know no key
 
 
 class Family:
@@ -42,10 +83,10 @@ class Family:
     API = 1
     STRENGTH = 1
     PAYLOAD = "advertisement"
-    NEEDS_KEY = True
 
     def __init__(self, library: str, parser: str, *match: dict[str, int | bytes]) -> None:
         self.MODEL = library.replace("_", "-")
+        self.NEEDS_KEY = library in _ENCRYPTED
         self.MATCH = match
         self.DEVICES = (f"what {self.MODEL} knows",)
         self.MISSING = "" if find_spec(library) else REMEDY
@@ -55,13 +96,10 @@ class Family:
 
     def decode(self, structures: Structures, context: Context) -> list[Reading]:
         """Return what the library reads, in words and units of the vocabulary."""
-        parser = self._of(context)
-        info = _service_info(structures, context.address)
-        if not parser.supported(info):
-            raise DecodeError(BAD_TYPE)
-        update = parser.update(info)
-        _check_opened(parser, context.key)
+        kept = self._of(context)
+        update = kept.update(_service_info(structures, context.address))
         readings = [*_sensors(update, self._library), *_states(update), *_events(update)]
+        _check_opened(kept.parser, context.key, readings)
         # A library may have two keys for one thing; a property with its channel stands there once.
         return list(
             {
@@ -70,24 +108,35 @@ class Family:
             }.values()
         )
 
-    def _of(self, context: Context) -> Any:  # noqa: ANN401 - the library comes when it is needed
+    def _of(self, context: Context) -> Kept:
         """Return the parser of a device, a new one when its key is another."""
         place = (self.MODEL, context.address)
         known = _parsers.get(place)
-        if known is None or known[1] != context.key:
+        if known is None or known.key != context.key:
             made = getattr(import_module(self._library), self._parser)
-            known = (made(bindkey=context.key) if context.key else made(), context.key)
+            # They warn of each frame they cannot read: it is counted, and anybody can send it.
+            logging.getLogger(self._library).setLevel(logging.CRITICAL)
+            known = Kept(made(bindkey=context.key) if context.key else made(), context.key)
             _parsers[place] = known
             if len(_parsers) > PARSERS:
                 _parsers.popitem(last=False)
         _parsers.move_to_end(place)
-        return known[0]
+        return known
 
 
-def _check_opened(parser: Any, key: bytes | None) -> None:  # noqa: ANN401 - as above
-    """Refuse what the library could not open. Those without encryption have no such attributes."""
+def _check_opened(
+    parser: Any,  # noqa: ANN401 - the library comes when it is needed
+    key: bytes | None,
+    readings: list[Reading],
+) -> None:
+    """Refuse what the library could not open, and what came in clear though there is a key.
+
+    Libraries without encryption have no such attributes.
+    """
     scheme = getattr(parser, "encryption_scheme", None)
     if scheme is None or scheme.value == "none":
+        if key is not None and readings:
+            raise DecodeError(NOT_ENCRYPTED)
         return
     if key is None:
         raise DecodeError(NO_KEY)
@@ -168,14 +217,18 @@ def _text(value: object) -> str:
 
 
 def _number(value: object, multiply: int, scale: int) -> tuple[int | str | None, int]:
-    """Return a value and its scale, exactly what the library's float is printed as."""
+    """Return a value and its scale: what the library's float is printed as, to 15 digits.
+
+    What stands behind these is left over from its arithmetic (214 * 0.1 is 21.400000000000002).
+    """
     if value is None:
         return None, 0
     if isinstance(value, str):
         return value, 0
     if not isinstance(value, int | float):
         raise DecodeError(BAD_VALUE)
-    exact = Decimal(str(value)) * multiply
+    known = Decimal(value) if isinstance(value, int) else _DOUBLE.create_decimal(str(value))
+    exact = known.normalize() * multiply
     sign, digits, exponent = exact.as_tuple()
     if not isinstance(exponent, int):  # not a number, or without end
         return None, 0
