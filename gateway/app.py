@@ -305,7 +305,7 @@ class Agent:
         if concern(keys, "mqtt"):
             self.uplink.reconfigure(assembly.mqtt_settings(settings), self._speaker(settings))
             self.delivery.retune(assembly.delivery_limits(settings))
-        if concern(keys, "devices"):
+        if concern(keys, "devices", "transports"):
             self.vigil.configure(settings)
         self.bulletin.configure(settings)
         await self.hearing.become(sources)

@@ -1,17 +1,23 @@
 """Readings judged: each gets the quality that the schema gives it. Marked, never dropped."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from gateway.core import refusal, vocabulary
 from gateway.core.refusal import DecodeError
 from gateway.model import Reading, Result
 
+MOST_RESULTS: Final = 64  # of one observation (docs/reference/schema.md)
+
 
 def judge(readings: Sequence[Reading], flags: tuple[str, ...]) -> tuple[Result, ...]:
     """Return what the readings are worth (docs/reference/schema.md, The bundle).
 
-    Raises DecodeError (UNKNOWN_PROPERTY) for what the vocabulary does not know.
+    Raises DecodeError (UNKNOWN_PROPERTY) for what the vocabulary does not know, and BAD_LENGTH for
+    more than an observation holds: no sensor says that much, a stranger in its name may.
     """
+    if len(readings) > MOST_RESULTS:
+        raise DecodeError(refusal.BAD_LENGTH)
     try:
         return tuple([_judge(reading, flags) for reading in readings])
     except KeyError:  # what a foreign driver calls a property, and the vocabulary does not

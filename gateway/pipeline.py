@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
 from gateway.admission import Device, Listed, RepeatError
+from gateway.core import refusal
 from gateway.core.policy import thinning_ns
 from gateway.core.refusal import DecodeError
 from gateway.decoding import conclude, opened, read, recognise
@@ -315,6 +316,8 @@ class Pipeline:
             self._observe(frame, listed, results, counter)
 
     def _refuse(self, listed: Listed, error: DecodeError) -> None:
+        if error.reason == refusal.BAD_MIC:
+            listed.give_back()
         self._frames.refuse(error.reason)
         self._health.notify("refused", ("device", listed.device.urn), ("reason", error.reason))
         listed.merges = False

@@ -5,12 +5,13 @@ A sensor is silent after three of its expected intervals without a frame, ten mi
 down or not started accuses nobody. All times are boot time in nanoseconds.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 import msgspec
 
-from gateway.model import Medium, TransportState
+from gateway.model import TransportState
 
 INTERVALS: Final = 3
 LEAST_NS: Final = 600_000_000_000
@@ -18,7 +19,7 @@ TICK_NS: Final = 10_000_000_000  # how often `Silence.tick` is called
 # An agent that was held up for longer than that (a suspended machine) heard nothing meanwhile.
 _LONGEST_TICK_NS: Final = 2 * TICK_NS
 
-_MEDIUM_OF: Final[Mapping[str, Medium]] = {"ble": "ble", "serial": "lora"}  # by kind of transport
+Way = str  # by which frames come, in the words of whoever says who hears whom
 
 
 class Sensor(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,14 +27,14 @@ class Sensor(msgspec.Struct, frozen=True, kw_only=True):
 
     address: str
     device: str
-    medium: Medium
+    way: Way
     interval_ns: int
 
 
 class Hearing(msgspec.Struct, frozen=True):
-    """A transport's state, and since when."""
+    """What a transport hears, its state, and since when."""
 
-    kind: str
+    way: Way
     state: TransportState
     since_ns: int
 
@@ -67,7 +68,7 @@ class Silence:
 
     def __init__(self, sensors: Iterable[Sensor], silent: Collection[str], now_ns: int) -> None:
         self._records = [_Record(s, now_ns, silent=s.device in silent) for s in sensors]
-        self._listened_ns: dict[Medium, int] = dict.fromkeys(_MEDIUM_OF.values(), 0)
+        self._listened_ns = Counter[Way]()
         self._tick_ns = now_ns
 
     @property
@@ -90,19 +91,19 @@ class Silence:
         """Count the time since the last tick as listened to, where somebody did."""
         since_ns = max(self._tick_ns, now_ns - _LONGEST_TICK_NS)
         self._tick_ns = now_ns
-        up_since: dict[Medium, int] = {}
+        up_since: dict[Way, int] = {}
         for transport in transports:
             if transport.state is TransportState.UP:
-                medium = _MEDIUM_OF[transport.kind]
-                up_since[medium] = min(transport.since_ns, up_since.get(medium, now_ns))
-        for medium, up_ns in up_since.items():
-            self._listened_ns[medium] += now_ns - max(up_ns, since_ns)
+                way = transport.way
+                up_since[way] = min(transport.since_ns, up_since.get(way, now_ns))
+        for way, up_ns in up_since.items():
+            self._listened_ns[way] += now_ns - max(up_ns, since_ns)
 
     def _judge(
         self, record: _Record, now_ns: int, last_heard: Callable[[str], int | None]
     ) -> Change | None:
         heard_ns = last_heard(record.sensor.address)
-        listened_ns = self._listened_ns[record.sensor.medium]
+        listened_ns = self._listened_ns[record.sensor.way]
         if heard_ns is not None and heard_ns > record.heard_ns:
             gap_ns = heard_ns - record.heard_ns
             was_silent, record.silent = record.silent, False

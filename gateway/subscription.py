@@ -18,7 +18,7 @@ from gateway.errors import UplinkError
 from gateway.mqtt import Connection, MqttSettings
 from gateway.packet_socket import MAX_INCOMING_BYTES
 
-Take = Callable[[str, bytes], None]  # topic, payload; from the event loop, and it must not raise
+Take = Callable[[bytes], None]  # a payload; from the event loop, and it must not raise
 
 _NEW_ONES_ONLY: Final = 2  # retain handling: nothing the broker has kept (MQTT 5, 3.8.3.1)
 
@@ -90,4 +90,4 @@ class Subscription(Connection):
 
     def _on_message(self, _c: Client, _u: object, message: MQTTMessage) -> None:
         if not message.retain:  # what was kept is old, and nobody knows how old
-            self._take(message.topic, bytes(message.payload))
+            self._take(bytes(message.payload))  # its topic may be no text: paho raises for that

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.model import Medium, TransportState
+from gateway.model import TransportState
 from gateway.silence import LEAST_NS, TICK_NS, Change, Hearing, Sensor, Silence
 from tests.fakes import NS
 
@@ -14,11 +14,11 @@ TEN_MINUTES = LEAST_NS // TICK_NS  # ticks
 BLE, LORA = "ugw:kiel:ble", "ugw:kiel:lora"
 
 
-def sensor(medium: Medium, interval_s: int = 60) -> Sensor:
+def sensor(way: str, interval_s: int = 60) -> Sensor:
     return Sensor(
-        address=medium,
-        device=f"ugw:kiel:{medium}",
-        medium=medium,
+        address=way,
+        device=f"ugw:kiel:{way}",
+        way=way,
         interval_ns=interval_s * NS,
     )
 
@@ -32,11 +32,11 @@ class Site:
         self.transports: dict[str, Hearing] = {}
         self.heard: dict[str, int] = {}
         self.set("ble:hci0", "ble", UP)
-        self.set("serial:usb", "serial", UP)
+        self.set("serial:usb", "lora", UP)
 
-    def set(self, name: str, kind: str, state: TransportState) -> None:
+    def set(self, name: str, way: str, state: TransportState) -> None:
         """Let a transport enter a state now."""
-        self.transports[name] = Hearing(kind, state, self.now_ns)
+        self.transports[name] = Hearing(way, state, self.now_ns)
 
     def hear(self, address: str) -> None:
         """Let a frame come now."""

@@ -7,9 +7,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
 from gateway.bulletin.memory import SILENT, Memory
-from gateway.config import Settings
+from gateway.config import (
+    BleSettings,
+    DeviceSettings,
+    NetworkServerSettings,
+    SerialSettings,
+    Settings,
+    TransportSettings,
+)
 from gateway.health import Health
-from gateway.silence import TICK_NS, Change, Hearing, Sensor, Silence
+from gateway.silence import TICK_NS, Change, Hearing, Sensor, Silence, Way
 
 MOST_REMEMBERED: Final = 5_000  # silent devices; a restart tells of the others once more
 
@@ -27,6 +34,7 @@ class Vigil:
         self._last_heard = last_heard
         self._pulse = health.vitals.pulse("vigil")
         self._silence = Silence((), (), 0)
+        self._ways: dict[str, Way] = {}  # by name of transport
 
     def begin(self, settings: Settings, memories: Mapping[str, str]) -> None:
         """Watch the devices that are expected, from now on."""
@@ -39,6 +47,7 @@ class Vigil:
     def _watch(self, settings: Settings, silent: Iterable[str]) -> None:
         now_ns = self._health.clock.boot_ns()
         self._silence = Silence(_sensors(settings), frozenset(silent), now_ns)
+        self._ways = {each.name: _heard_by(each) for each in settings.transports}
 
     @property
     def silent(self) -> Collection[str]:
@@ -54,8 +63,9 @@ class Vigil:
     def tick(self) -> None:
         """Judge, tell, remember."""
         transports = [
-            Hearing(each.kind, each.state, each.since_ns)
-            for each in self._health.transports.values()
+            Hearing(self._ways[name], each.state, each.since_ns)
+            for name, each in self._health.transports.items()
+            if name in self._ways  # else it is about to end
         ]
         now_ns = self._health.clock.boot_ns()
         changes = self._silence.tick(now_ns, transports, self._last_heard)
@@ -74,9 +84,26 @@ def _sensors(settings: Settings) -> Iterable[Sensor]:
         Sensor(
             address=device.address,
             device=settings.urn(device),
-            medium=device.medium,
+            way=_way_of(device),
             interval_ns=device.expected_interval_ns,
         )
         for device in settings.devices
         if device.expected_interval_ns is not None
     ]
+
+
+# LoRaWAN nodes come by one of two ways: a network server's, or sealed where we have their keys.
+_SEALED: Final = "lorawan"
+
+
+def _way_of(device: DeviceSettings) -> Way:
+    return device.space if device.lorawan is None else _SEALED
+
+
+def _heard_by(transport: TransportSettings) -> Way:
+    if isinstance(transport, BleSettings):
+        return "ble"
+    if isinstance(transport, NetworkServerSettings):
+        return "eui"
+    is_modem = isinstance(transport, SerialSettings) and transport.sender != "lorawan"
+    return "lora" if is_modem else _SEALED

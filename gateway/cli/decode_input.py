@@ -7,6 +7,7 @@ an InputError that says in one line what is wrong; no message repeats a key.
 import re
 from binascii import Error as HexError
 from binascii import unhexlify
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -81,7 +82,7 @@ def from_line(text: bytes) -> Asked:
         message = "the line is empty"
         raise InputError(message)
     try:
-        line = msgspec.json.decode(text, type=Line)
+        line = msgspec.json.decode(text.removeprefix(BOM_UTF8), type=Line)
     except (msgspec.DecodeError, RecursionError) as error:  # a validation error is one, too
         raise InputError(str(error)) from None
     except UnicodeDecodeError:

@@ -61,17 +61,22 @@ def record(
     for broken in quarantined(registry):
         note(broken)
     listed = _listed(settings, device, config)
-    name = listed.driver if listed.poll is None else listed.poll.driver
-    named = registry.by_model(name) if name is not None else None
     note(f"listening for {limit_s(limit, live=False):g} s to {listed.address} alone")
     recorder = _heard(settings, registry, listed, limit)
-    result = recorded(recorder.frames, registry, named, as_hex=listed.payload == "hex")
+    named, as_hex = _named(listed, registry), listed.payload == "hex"
+    result = recorded(recorder.frames, registry, named, as_hex=as_hex)
     _tell(result, recorder)
     if result.driver is None or not result.samples:
         raise typer.Exit(ExitCode.FAILED)
     file = output or _file_of(result.driver)
     added = _write(file, result.driver, result)
     print(f"\n{added} added to {file}: check them, and name what is special about each")
+
+
+def _named(listed: DeviceSettings, registry: Registry) -> LoadedDriver | None:
+    """Return the driver that a device names, to be polled by or else."""
+    name = listed.driver if listed.poll is None else listed.poll.driver
+    return registry.by_model(name) if name is not None else None
 
 
 def _listed(settings: Settings, wanted: str, config: Path) -> DeviceSettings:

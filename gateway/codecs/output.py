@@ -10,7 +10,7 @@ numbers keep all their digits.
 """
 
 from collections.abc import Iterator
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Context, Decimal
 from typing import Final, cast
 
 import msgspec
@@ -27,7 +27,8 @@ _MAX_PATH: Final = 200
 Scalar = Decimal | bool | str | None
 Flat = dict[str, Scalar]
 
-_DOUBLE: Final = Context(prec=15)
+# Beyond a double's range there is nothing, though JSON.rawJSON has a codec write any number.
+_DOUBLE: Final = Context(prec=15, Emin=-308, Emax=308, traps=[])
 
 
 class CodecError(DecodeError):
@@ -84,7 +85,7 @@ def _leaves(tree: object, path: str, depth: int) -> Iterator[tuple[str, Scalar]]
             if len(step) <= _MAX_PATH:
                 yield from _leaves(inner, step, depth - 1)
     elif isinstance(tree, int | float) and not isinstance(tree, bool):
-        yield path, Decimal(tree)  # a float here is a whole number beyond 64 bits
+        yield path, Decimal(tree)
     elif isinstance(tree, str):
         yield path, tree[:MAX_TEXT]
     elif tree is None or isinstance(tree, bool | Decimal):
@@ -100,10 +101,8 @@ def _steps(tree: dict[object, object] | list[object], path: str) -> Iterator[tup
 
 def number(text: str) -> Decimal | None:
     """Return what a number says, without what only a double's arithmetic left in it."""
-    try:
-        return _DOUBLE.create_decimal(text)
-    except InvalidOperation:
-        return None
+    found = _DOUBLE.create_decimal(text)
+    return found if found.is_finite() else None
 
 
 _OUTPUT: Final = msgspec.json.Decoder(Output)

@@ -128,7 +128,8 @@ class Bench:
 
 def _told(error: BaseException) -> Reply:
     text = str(error).split("\n", 1)[0][:300] or type(error).__name__
-    is_limit = isinstance(error, MemoryError) or text.startswith(_MET)
+    # Out of memory, the engine sometimes has none left for an error either, and throws null.
+    is_limit = isinstance(error, MemoryError) or text.startswith(_MET) or text == "null"
     return {"limit" if is_limit else "error": text}
 
 

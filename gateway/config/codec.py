@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Any, Final, Self
@@ -157,7 +158,8 @@ class CodecSettings(Section):
             yield (), f"vendors' codecs need quickjs-ng, which is not installed: {EXTRA}"
         try:
             content = read_regular(self.file, MAX_SOURCE_BYTES)
-            self._source = content.decode("utf-8-sig")
+            # Devices of one type name one file, hundreds of them maybe: its text is kept once.
+            self._source = sys.intern(content.decode("utf-8-sig"))
         except UnicodeDecodeError:
             yield ("file",), f"{self.file} is not UTF-8 text"
             return

@@ -45,7 +45,7 @@ def _as_example(driver: LoadedDriver, poll: Poll, example: Example) -> Iterator[
         if request[0] == gatt.WRITE and request[3] != given:
             message = f"writes {request[3].hex()}, expected {step[3]}"
             raise MisbehavedError(message)
-        return None if request[0] == gatt.WRITE else given
+        return b"" if request[0] == gatt.WRITE else given
 
     address = bytes.fromhex(example.address) if example.address else bytes(6)
     try:
@@ -66,8 +66,9 @@ def _with_any_device(driver: LoadedDriver, poll: Poll) -> Iterator[Finding]:
 
         def answer(request: Request, number: int = number, said: list[str] = said) -> bytes | None:
             value = None
-            if request[0] != gatt.WRITE and number and chance.random() < 0.9:  # noqa: PLR2004 - mostly
-                value = chance.randbytes(chance.randrange(_LONGEST))
+            if number and chance.random() < 0.9:  # noqa: PLR2004 - mostly; the first has nothing
+                is_write = request[0] == gatt.WRITE
+                value = b"" if is_write else chance.randbytes(chance.randrange(_LONGEST))
             said.append("-" if value is None else value.hex())
             return value
 

@@ -48,12 +48,12 @@ def completed(path: str, *lines: str) -> list[str]:
 
 def test_bash_completes_commands_their_commands_options_and_arguments(path: str) -> None:
     first, below, option, model, nothing = completed(
-        path, "ugw ch", "ugw config di", "ugw check --st", "ugw drivers show ruu", "ugw vers x"
+        path, "ugw ch", "ugw config di", "ugw check --st", "ugw drivers show cay", "ugw vers x"
     )
     assert first == "check"
     assert below == "diff"
     assert option == "--strict"
-    assert model == "ruuvi-rawv2"
+    assert model == "cayenne-lpp"
     assert nothing == ""
 
 

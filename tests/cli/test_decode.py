@@ -244,6 +244,12 @@ def test_each_line_is_answered_with_one_line_whatever_stands_in_it() -> None:
         assert one["refused"].startswith("bad_input: ")
 
 
+def test_the_mark_that_windows_puts_before_a_file_is_no_part_of_its_first_line() -> None:
+    line = json.dumps({"manufacturer_data": {"1177": RUUVI}}).encode()
+    (given,) = answers(discover(), b"\xef\xbb\xbf" + line)
+    assert given["driver"] == "ruuvi-rawv2"
+
+
 def test_an_advertisement_as_captures_have_it_is_decoded_to_the_digit() -> None:
     given = answer(
         {

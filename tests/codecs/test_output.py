@@ -73,6 +73,11 @@ def test_what_a_double_leaves_behind_is_rounded_off(raw: int, places: int) -> No
         ("-0.0", "0"),
         ("1e+25", None),
         ("1e-25", "0"),
+        ("1e308", None),
+        ("1e999999", None),
+        ("-1e9999999", None),
+        ("1e-9999999", "0"),
+        ("9" * 4000, None),
     ],
 )
 def test_numbers_are_read_from_their_text(text: str, expected: str | None) -> None:

@@ -128,6 +128,18 @@ def test_a_codec_is_told_the_moment_the_frame_was_heard_and_a_port_it_can_rely_o
     run(body)
 
 
+def test_a_number_beyond_any_double_is_no_value_and_the_work_goes_on() -> None:
+    beyond = "function decodeUplink() { return {data: {n: JSON.rawJSON('1e9999999')}} }"
+
+    async def body(bench: Bench) -> None:
+        bench.hand_in(Codec("beyond.js", beyond), "beyond")
+        bench.hand_in(CLIMATE_CODEC, "good")
+        assert await bench.until(2) == [("beyond", "ok"), ("good", "ok")]
+        assert bench.outcomes[0] == {"n": None}
+
+    run(body)
+
+
 def test_a_worker_killed_by_others_is_replaced_and_no_codec_blamed() -> None:
     async def body(bench: Bench) -> None:
         bench.hand_in(CLIMATE_CODEC, 1)

@@ -47,6 +47,19 @@ def test_a_codec_is_the_text_whose_hash_was_checked(load_text: Load, file: Path)
     assert codec.rules == {"t": Rule("air_temperature")}
 
 
+def test_devices_of_one_type_share_its_text(load_text: Load, file: Path) -> None:
+    text = device(file)
+    sources = [
+        codec.source
+        for codec in (
+            one.codec for one in load_text(text + text[len(HEAD) :].replace("17", "18")).devices
+        )
+        if codec is not None
+    ]
+    assert len(sources) == 2
+    assert sources[0] is sources[1]
+
+
 def test_another_text_than_the_one_looked_at_is_refused_with_the_remedy(
     findings_in: FindingsIn, file: Path
 ) -> None:

@@ -39,6 +39,7 @@ class Listed:
         self.addresses = set(addresses)
         self.frames: list[Frame] = []
         self.unlisted = 0
+        self.asked: list[bytes] = []  # whose uplink it is
         self.willing = True  # to take what polls bring
 
     def lists(self, address: str) -> bool:
@@ -55,6 +56,7 @@ class Listed:
 
     def sender(self, uplink: bytes) -> str:
         """Name the device address it bears."""
+        self.asked.append(uplink)
         return "lorawan:" + uplink[4:0:-1].hex()
 
     def wants(self, address: str) -> bool:

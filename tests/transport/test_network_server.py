@@ -181,6 +181,14 @@ def test_what_is_no_event_of_chirpstack_is_refused(changed: dict[str, Any]) -> N
         chirpstack(written(CHIRPSTACK, **changed))
 
 
+@pytest.mark.parametrize("reader", [chirpstack, the_things_stack])
+def test_an_event_that_is_nested_beyond_all_measure_is_refused(
+    reader: Callable[[bytes], Event],
+) -> None:
+    with pytest.raises(RefusedError, match="bad_events"):
+        reader(b'{"object":' + b"[" * 30_000 + b"]" * 30_000 + b"}")
+
+
 json = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -385,6 +393,35 @@ def test_a_topic_that_may_not_be_read_is_told() -> None:
     async def refused(server: Server) -> None:
         cause = "refuses the subscription of v3/+/devices/+/up: Not authorized"
         await server.is_(TransportState.DOWN, cause)
+
+    strict_run(run())
+
+
+def test_a_message_whose_topic_is_no_text_is_one_like_any_other() -> None:
+    """Mosquitto lets none through, so a broker that does is played."""
+    port = free_port()
+
+    async def run() -> None:
+        async def mumble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connect = await reader.readexactly(2)
+            await reader.readexactly(connect[1])
+            writer.write(bytes.fromhex("2003000000"))  # CONNACK, accepted
+            head = await reader.readexactly(2)
+            packet_id = (await reader.readexactly(head[1]))[:2]
+            writer.write(b"\x90\x05" + packet_id + b"\x00\x01\x01")  # SUBACK, QoS 1 twice
+            writer.write(bytes.fromhex("3006 0002 fffe 00 2d"))  # PUBLISH, "-"
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+            writer.close()
+
+        broker = await asyncio.start_server(mumble, "127.0.0.1", port)
+        server = Server(port)
+        async with broker:
+            await stay(server, counted(server))
+
+    async def counted(server: Server) -> None:
+        await server.counts("bad_events")
+        assert server.record.state is TransportState.UP
 
     strict_run(run())
 

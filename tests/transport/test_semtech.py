@@ -173,9 +173,21 @@ def test_what_no_forwarder_sends_is_counted_and_not_answered(
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b'{"rxpk":7}', b'{"rxpk":{}}', b"\xff\xfe", b'{"rxpk":[{"data"']
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"rxpk":7}',
+        b'{"rxpk":{}}',
+        b"\xff\xfe",
+        b'{"rxpk":[{"data"',
+        b'{"rxpk":' + b"[" * 30_000,
+        b'{"rxpk":[' + b"{}," * 255 + b"{}]}",
+        b'{"stat":' + b"[" * 15_000 + b"]" * 15_000 + b"}",
+    ],
 )
-def test_json_that_is_none_is_counted(clock: HandClock, body: bytes) -> None:
+def test_json_that_is_none_or_beyond_all_measure_is_counted(clock: HandClock, body: bytes) -> None:
     async def scene(roof: Roof, gateway: PacketForwarder) -> None:
         gateway.send(gateway.datagram(0, body))
         await roof.counts("bad_json")
@@ -212,8 +224,8 @@ def test_a_network_that_is_not_allowed_is_counted_and_not_answered(clock: HandCl
     strict_run(run())
 
 
-def _push(roof: Roof) -> bytes:
-    return msgspec.json.encode({"rxpk": [rxpk(roof.node.send(b"27"))]})
+def _push(roof: Roof, packets: int = 1) -> bytes:
+    return msgspec.json.encode({"rxpk": [rxpk(roof.node.send(b"27"))] * packets})
 
 
 def test_gateways_are_allowed_by_network_by_eui_and_by_both(clock: HandClock) -> None:
@@ -239,13 +251,15 @@ def test_an_ipv4_gateway_on_a_socket_for_both_is_known_by_its_ipv4_address(
     play(scene, clock, host="::", networks=("127.0.0.0/8",))
 
 
-def test_more_gateways_than_can_be_kept_apart_are_refused(clock: HandClock) -> None:
+def test_more_gateways_than_can_be_kept_apart_are_refused_until_one_is_silent(
+    clock: HandClock,
+) -> None:
     async def scene(roof: Roof, gateway: PacketForwarder) -> None:
         for number in range(MOST_GATEWAYS):
             gateway.send(bytes((2, 0, 1, 2)) + number.to_bytes(8, "big"))
         await roof.counts("too_many_gateways")
         await gateway.push(rxpk(roof.node.send(b"27")))
-        clock.forward(FORGOTTEN_S + 1)
+        clock.forward(SILENT_S + 1)
         async with PacketForwarder(roof.port, eui="a84041ffff000002") as late:
             await _called(late)
 
@@ -270,6 +284,34 @@ def test_a_flood_is_cut_off_unread_and_ends_when_it_ends(clock: HandClock) -> No
     play(scene, clock)
 
 
+def test_a_flood_in_few_datagrams_is_cut_off_as_well(clock: HandClock) -> None:
+    async def scene(roof: Roof, gateway: PacketForwarder) -> None:
+        together = gateway.datagram(0, _push(roof, 100))
+        for _ in range(BURST // 100 + 1):
+            gateway.send(together)
+        await roof.counts("flooded")
+        assert len(roof.intake.frames) <= BURST
+
+    play(scene, clock)
+
+
+def test_a_flood_of_strangers_takes_nothing_from_those_who_may_send(clock: HandClock) -> None:
+    async def scene(roof: Roof, gateway: PacketForwarder) -> None:
+        async with PacketForwarder(roof.port, eui="a84041ffff000000") as stranger:
+            datagram = stranger.datagram(2, b"")
+
+            def flooded() -> bool:
+                for _ in range(50):
+                    stranger.send(datagram)
+                return roof.counters.get("not_allowed", 0) > BURST
+
+            await until(flooded)
+        await gateway.push(rxpk(roof.node.send(b"27")))
+        assert len(roof.intake.frames) == 1
+
+    play(scene, clock, gateways=frozenset({EUI}))
+
+
 # --------------------------------------------------------------------------------------- how it is
 def test_it_is_up_while_gateways_call_and_deaf_when_none_has_for_long(clock: HandClock) -> None:
     async def scene(roof: Roof, gateway: PacketForwarder) -> None:
@@ -291,6 +333,20 @@ def test_one_gateway_of_two_that_is_missed_is_named(clock: HandClock) -> None:
             await roof.is_(TransportState.UP, "not heard for 120 s: a84041ffff000002")
             await other.pull()
             await until(lambda: not roof.record.cause)
+
+    play(scene, clock)
+
+
+def test_a_gateway_that_was_taken_down_is_missed_for_a_day(clock: HandClock) -> None:
+    async def scene(roof: Roof, gateway: PacketForwarder) -> None:
+        async with PacketForwarder(roof.port, eui="a84041ffff000002") as other:
+            await other.pull()
+        clock.forward(FORGOTTEN_S - 1)
+        await gateway.pull()
+        await roof.is_(TransportState.UP, "not heard for 120 s: a84041ffff000002")
+        clock.forward(2)
+        await gateway.pull()
+        await until(lambda: not roof.record.cause)
 
     play(scene, clock)
 

@@ -39,6 +39,28 @@ def _settings(port: Path, baud: int, *bauds: int, probe_after_s: float = 60.0) -
     )
 
 
+# ------------------------------------------------------------------------------------ patience
+def test_however_often_commands_are_tried_the_transport_shows_that_it_lives(
+    at_serial: AtSerial, port: Path
+) -> None:
+    async def scenario(place: SerialPlace) -> None:
+        vitals, silent = place.health.vitals, list[bool]()
+
+        def slow(data: bytes) -> None:
+            if data == b"AT\r\n":
+                place.uart.write(b"+OK\r\n")
+            else:
+                silent.append(place.transport.name in vitals.ask_again())
+                vitals.ask_all()
+
+        place.uart.on_data = slow
+        place.hardware.plug()
+        await until(lambda: len(silent) >= 3)
+        assert silent[1:3] == [False, False]
+
+    at_serial(scenario, _settings(port, 115200), plugged=False)
+
+
 # --------------------------------------------------------------------------------- baud rates
 def test_bytes_at_another_speed_are_not_understood_either_way(port: Path) -> None:
     async def scenario() -> None:
@@ -151,11 +173,12 @@ def test_a_lorawan_uplink_is_handed_over_whole_and_anything_else_is_nameless(
 
     async def scenario(place: SerialPlace) -> None:
         await place.is_(UP)
-        place.intake.addresses.add(place.intake.sender(uplink))
+        place.intake.addresses.add("lorawan:49be7df1")
         place.uart.write(b"+EVT:RXP2P:-60:11:" + uplink.hex().encode() + b"\r\n")
         await place.counts("frames")
         (frame,) = place.intake.frames
         assert (frame.payload, frame.content, frame.is_uplink) == (uplink, uplink, True)
+        assert place.intake.asked == [uplink]  # once: it may cost the MICs of many nodes
         place.uart.write(b"+EVT:RXP2P:-60:11:A0B1\r\n")
         await place.counts("nameless_packets")
         assert place.intake.unlisted == 0

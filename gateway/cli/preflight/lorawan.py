@@ -54,5 +54,5 @@ async def look_at_server(
         yield Verdict.warning(given.name, str(error), error.remedy.replace("mqtt.", ""))
 
 
-def _forget(_topic: str, _payload: bytes) -> None:
+def _forget(_payload: bytes) -> None:
     """Nothing is heard here."""

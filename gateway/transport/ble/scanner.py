@@ -46,12 +46,19 @@ _uuid_number = lru_cache(maxsize=1024)(uuid_number)
 
 
 def structures(data: AdvertisementData) -> tuple[Structure, ...]:
-    """Return what an advertisement carried: manufacturer data, service data, name, services."""
-    found = [(MANUFACTURER, company, rest) for company, rest in data.manufacturer_data.items()]
-    found += [(SERVICE_DATA, _uuid_number(uuid), rest) for uuid, rest in data.service_data.items()]
+    """Return what an advertisement carried: manufacturer data, service data, name, services.
+
+    Loops, for most have one round or none, and a comprehension of nothing costs a call too.
+    """
+    found: list[Structure] = []
+    for company, rest in data.manufacturer_data.items():
+        found.append((MANUFACTURER, company, rest))
+    for uuid, rest in data.service_data.items():
+        found.append((SERVICE_DATA, _uuid_number(uuid), rest))
     if data.local_name:
         found.append((NAME, 0, data.local_name.encode()))
-    found += [(LISTED_SERVICE, _uuid_number(uuid), b"") for uuid in data.service_uuids]
+    for uuid in data.service_uuids:
+        found.append((LISTED_SERVICE, _uuid_number(uuid), b""))  # noqa: PERF401 - as above
     return tuple(found)
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.lorawan import SPACE
 from gateway.transport import radio
-from gateway.transport.refused import Counter, RefusedError
+from gateway.transport.refused import UNREADABLE, Counter, RefusedError
 
 MALFORMED: Final = Counter("bad_events")
 ENCRYPTED: Final = Counter("encrypted_events")
@@ -170,7 +170,7 @@ READERS: Final[Mapping[str, Reader]] = MappingProxyType(
 def _decoded(decoder: msgspec.json.Decoder[T], payload: bytes) -> T:
     try:
         return decoder.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise RefusedError(MALFORMED) from None
 
 

@@ -92,7 +92,7 @@ class NetworkServerTransport:
                     pass  # a sign of life is due
 
     # ---------------------------------------------------------------------------------------- take
-    def _take(self, _topic: str, payload: bytes) -> None:
+    def _take(self, payload: bytes) -> None:
         try:
             event = self._settings.read(payload)
         except RefusedError as refused:

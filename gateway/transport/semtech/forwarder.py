@@ -1,8 +1,8 @@
 """Packets from LoRaWAN gateways over UDP, for ever: each is acknowledged, the uplinks are frames.
 
 The protocol knows no authentication: what is not allowed is counted and not answered. An uplink
-proves by its MIC whose it is, so who forges datagrams gains no reading. A flood is cut off before
-anything of it is read.
+proves by its MIC whose it is, so who forges datagrams gains no reading. A flood of those who may
+send is cut off before the JSON in it is read; one of strangers takes nothing from them.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from gateway.transport.semtech.datagrams import Datagram, Packet
 from gateway.transport.waiting import set_within
 
 MOST_GATEWAYS: Final = 64
-PER_SECOND: Final = 500  # datagrams, which may bring several packets each
+PER_SECOND: Final = 500  # datagrams, and packets beyond the first of each
 BURST: Final = 1_000
 SILENT_S: Final = 120.0  # a forwarder calls every 10 s, and tells of itself every 30 s
 FORGOTTEN_S: Final = 86_400.0
@@ -142,14 +142,14 @@ class ForwarderTransport:
     # ---------------------------------------------------------------------------------------- take
     def _take(self, data: bytes, peer: _Peer) -> bytes:
         """Take a datagram; return what to answer, nothing where there is nothing to be said."""
-        if not self._affords():
-            self._record.count("flooded")
-            return b""
         try:
             datagram = datagrams.read(data)
             self._admit(datagram, peer[0])
         except RefusedError as refused:
             self._record.count(refused.counter)
+            return b""
+        if not self._affords():
+            self._record.count("flooded")
             return b""
         if datagram.kind == datagrams.PULL_DATA:
             self._record.count("pulls")
@@ -175,12 +175,19 @@ class ForwarderTransport:
             # The first one: a line of the log for each of a thousand would be a flood, too.
             self._stranger = self._stranger or f"gateway {eui} at {host}"
             raise RefusedError(datagrams.NOT_ALLOWED)
-        if eui not in self._gateways and len(self._gateways) >= MOST_GATEWAYS:
-            raise RefusedError(datagrams.TOO_MANY_GATEWAYS)
         is_new = eui not in self._gateways
+        if is_new and len(self._gateways) >= MOST_GATEWAYS:
+            self._forget_a_silent_one()
         self._gateways[eui] = self._boot_ns()
         if is_new:
             self._look()
+
+    def _forget_a_silent_one(self) -> None:
+        """Make room: a gateway's name is soon made up. Raises RefusedError where all are heard."""
+        eui, at_ns = min(self._gateways.items(), key=lambda each: each[1])
+        if self._boot_ns() - at_ns < SILENT_S * _NS_PER_S:
+            raise RefusedError(datagrams.TOO_MANY_GATEWAYS)
+        del self._gateways[eui]
 
     def _is_near(self, host: str) -> bool:
         address = ipaddress.ip_address(host)
@@ -189,8 +196,10 @@ class ForwarderTransport:
 
     def _push(self, body: bytes) -> None:
         try:
-            for packet in datagrams.packets(body):
-                if isinstance(packet, RefusedError):
+            for number, packet in enumerate(datagrams.packets(body)):
+                if number and not self._affords():
+                    self._record.count("flooded")
+                elif isinstance(packet, RefusedError):
                     self._record.count(packet.counter)
                 elif parse(packet.phy) is None:
                     self._record.count("no_uplinks")

@@ -205,6 +205,7 @@ class SerialTransport:
         limit_s = min(self._settings.answer_limit_s, most_s)
         fault = ""
         for _ in range(_TRIES):
+            self._pulse.beat()  # a setup of many commands may take minutes where each is tried
             self._answered.clear()
             if data := self._modem.ask(command):
                 port.write(data)
@@ -269,8 +270,6 @@ class SerialTransport:
 
     def _hear(self, packet: Packet, *, is_uplink: bool = False) -> None:
         address, payload, rssi_dbm, snr_db = packet
-        if is_uplink:  # nodes may share a device address: their keys tell whose it is
-            address = self._intake.sender(payload)
         at_ns = self._intake.admits(address, payload, rssi_dbm)
         if at_ns is not None:
             self._intake.hear(
