@@ -292,7 +292,9 @@ def _manufacturer_data(
     """
     stale: Structure | None = None
     for structure in reversed(structures):
-        if structure[0] == MANUFACTURER_DATA and not _is_beacon(structure):
+        ad_type, company, data = structure
+        is_beacon = company == _APPLE and data.startswith(_IBEACON)
+        if ad_type == MANUFACTURER_DATA and not is_beacon:
             if structure not in before:
                 return structure
             stale = stale or structure
@@ -302,10 +304,6 @@ def _manufacturer_data(
 def _wants(driver: LoadedDriver, structures: tuple[Structure, ...]) -> bool:
     """Whether what it reads is missing: names are anybody's, so another's device may bear one."""
     return driver.payload == "manufacturer" and _manufacturer_data(structures) is None
-
-
-def _is_beacon(structure: Structure) -> bool:
-    return structure[1] == _APPLE and structure[2].startswith(_IBEACON)
 
 
 def discover(folder: Path | None = None) -> Registry:
