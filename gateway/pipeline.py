@@ -173,9 +173,10 @@ class Pipeline:
 
     def hear(self, frame: Frame) -> None:
         """Let an admitted frame wait for its turn."""
-        if not self._wait(frame):
+        listed = self._listed[frame.address]
+        if not self._wait(frame, listed.device):
             return
-        self._listed[frame.address].renew(frame.content, frame.heard_at_ns)
+        listed.renew(frame.content, frame.heard_at_ns)
         self._go_on()
 
     def _go_on(self) -> None:
@@ -191,9 +192,8 @@ class Pipeline:
             self._due.cancel()
             self._due = loop.call_soon(self._turn)
 
-    def _wait(self, frame: Frame) -> bool:
-        is_event = self._listed[frame.address].device.klass == "event"
-        if frame.medium == "ble" and not frame.polled and not is_event:
+    def _wait(self, frame: Frame, device: Device) -> bool:
+        if frame.medium == "ble" and not frame.polled and device.klass != "event":
             self._frames.coalesced += frame.address in self._slots
             self._slots[frame.address] = frame
             return True

@@ -126,26 +126,32 @@ class Registry:
         Listed services and names, whose AD types are the lowest, come before what is sent beside
         them: makers add beacons of others' formats. Who gives way does so to any other.
         """
-        found = self._found(structures) if named is None else _reads(named, structures)
-        if found is None:
+        if named is None:
+            return self._found(structures, before)
+        structure = _read_by(named, structures)
+        if structure is None:
             return None, b""
-        driver, structure = found
-        return driver, payload_of(driver, structure, structures, before)
+        return named, payload_of(named, structure, structures, before)
 
-    def _found(self, structures: tuple[Structure, ...]) -> tuple[LoadedDriver, Structure] | None:
-        """Return the driver that is found by what it matches, and the structure it is found by.
+    def _found(
+        self, structures: tuple[Structure, ...], before: tuple[Structure, ...]
+    ) -> tuple[LoadedDriver | None, Payload]:
+        """Return the driver that is found by what it matches, and what it reads.
 
+        Names are anybody's: a device that bears one and has no manufacturer data is another's.
         Nothing is sorted and little is called: every frame of a listed device comes by here.
         """
-        found: tuple[LoadedDriver, Structure] | None = None
+        found: tuple[LoadedDriver | None, Payload] = (None, b"")
         rank = 2 * _GIVING_WAY
         for structure in structures:
             place = self._index.get(structure[:2])
             driver = None if place is None else place.find(structure[2])
             if driver is not None:
                 own = structure[0] + (_GIVING_WAY if driver.model in self._modest else 0)
-                if own < rank and not _wants(driver, structures):
-                    found, rank = (driver, structure), own
+                if own < rank:
+                    payload = payload_of(driver, structure, structures, before)
+                    if payload or driver.payload != "manufacturer":
+                        found, rank = (driver, payload), own
         return found
 
     def by_model(self, name: str) -> LoadedDriver:
@@ -258,12 +264,10 @@ class Registry:
         return None if place is None else place.drivers.get(match.prefix)
 
 
-def _reads(
-    named: LoadedDriver, structures: tuple[Structure, ...]
-) -> tuple[LoadedDriver, Structure] | None:
+def _read_by(named: LoadedDriver, structures: tuple[Structure, ...]) -> Structure | None:
     for structure in sorted(structures, key=_AD_TYPE):
         if named.reads(structure):
-            return named, structure
+            return structure
     return None
 
 
@@ -283,7 +287,7 @@ def payload_of(
 
 
 def _manufacturer_data(
-    structures: tuple[Structure, ...], before: tuple[Structure, ...] = ()
+    structures: tuple[Structure, ...], before: tuple[Structure, ...]
 ) -> Structure | None:
     """Return of several manufacturer data the last that is not as before.
 
@@ -299,11 +303,6 @@ def _manufacturer_data(
                 return structure
             stale = stale or structure
     return stale
-
-
-def _wants(driver: LoadedDriver, structures: tuple[Structure, ...]) -> bool:
-    """Whether what it reads is missing: names are anybody's, so another's device may bear one."""
-    return driver.payload == "manufacturer" and _manufacturer_data(structures) is None
 
 
 def discover(folder: Path | None = None) -> Registry:

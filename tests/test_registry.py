@@ -178,6 +178,15 @@ def test_of_values_in_the_company_id_the_fresh_one_is_read() -> None:
     assert values(registry, NAMED) is None, "a name, and nothing of its maker's"
 
 
+def test_of_two_structures_of_one_type_the_first_is_read() -> None:
+    registry = Registry()
+    registry.add(module("a", MATCH={"manufacturer_id": 1}))
+    registry.add(module("b", MATCH={"manufacturer_id": 2}))
+    a, b = (MANUFACTURER, 1, b"x"), (MANUFACTURER, 2, b"y")
+    assert values(registry, a, b) == ("a", b"x")
+    assert values(registry, b, a) == ("b", b"y")
+
+
 def test_two_built_in_drivers_cannot_take_each_others_place() -> None:
     registry = Registry()
     registry.add(module("a"))

@@ -8,16 +8,8 @@ from typing import Annotated, Final
 
 import typer
 
-from gateway.config import (
-    DEFAULT_PATH,
-    SerialSettings,
-    Settings,
-    Whereabouts,
-    load,
-    whereabouts,
-)
+from gateway.config import DEFAULT_PATH, Settings, Whereabouts, load, whereabouts
 from gateway.config.findings import printable
-from gateway.errors import ConfigError
 from gateway.registry import Registry, discover
 
 ConfigOption = Annotated[
@@ -38,14 +30,12 @@ def load_settings(path: Path) -> tuple[Settings, Registry]:
 
 def load_with(registry: Registry, path: Path) -> Settings:
     """Load a configuration for these drivers. Raises InvalidConfigError, as `load_settings`."""
-    settings = load(
+    return load(
         path,
         drivers=(*registry.models(), *registry.missing),
-        modems=registry.modems(),
+        modems={name: registry.modem(name).check for name in registry.modems()},
         pollers=registry.pollers(),
     )
-    _check_radio(settings, registry)
-    return settings
 
 
 def agent_of(path: Path) -> Whereabouts:
@@ -71,17 +61,6 @@ def installed_drivers() -> Registry:
         logging.disable(logging.NOTSET)
 
 
-def _check_radio(settings: Settings, registry: Registry) -> None:
-    """Have each modem's driver look at its settings, before anybody relies on them."""
-    for source in settings.transports:
-        if isinstance(source, SerialSettings):
-            try:
-                registry.modem(source.modem).check(source.modem_settings, source.sender)
-            except ValueError as error:
-                cause = f"{source.name}: {source.modem}: {error}"
-                raise ConfigError(cause) from None
-
-
 def quarantined(registry: Registry) -> Iterator[str]:
     """Say which drivers are not used, and why."""
     for broken in registry.quarantined:
@@ -93,3 +72,12 @@ def notes(settings: Settings, registry: Registry) -> Iterator[str]:
     """Say what works, but perhaps not as it was meant."""
     yield from quarantined(registry)
     yield from settings.notes()
+    yield from _for_nothing(settings, registry)
+
+
+def _for_nothing(settings: Settings, registry: Registry) -> Iterator[str]:
+    for device in settings.devices:
+        name = device.driver
+        if name in registry.pollers() and name is not None and not registry.by_model(name).matches:
+            why = f"nothing it advertises is for {name}, which connects: write that into poll"
+            yield f"devices: {device.address}: {why}"

@@ -124,8 +124,8 @@ async def _broker(wish: _Wish, view: "_View", stack: AsyncExitStack) -> tuple[st
 
 def _settings(path: Path, overrides: Mapping[str, str]) -> tuple[Settings, Registry]:
     registry = discover()
-    known = {"drivers": registry.models(), "modems": registry.modems()}
-    return load(path, environ=overrides, **known), registry
+    modems = {name: registry.modem(name).check for name in registry.modems()}
+    return load(path, environ=overrides, drivers=registry.models(), modems=modems), registry
 
 
 @asynccontextmanager

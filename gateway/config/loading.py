@@ -16,7 +16,7 @@ from gateway.config.files import read_regular
 from gateway.config.findings import Finding, InvalidConfigError
 from gateway.config.overrides import apply_overrides
 from gateway.config.places import findings_of
-from gateway.config.section import Surroundings
+from gateway.config.section import ModemCheck, Surroundings
 from gateway.config.settings import Settings
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -30,11 +30,11 @@ def load(
     path: Path,
     *,
     drivers: Collection[str] | None = None,
-    modems: Collection[str] | None = None,
+    modems: Mapping[str, ModemCheck] | None = None,
     pollers: Collection[str] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Load the configuration of a gateway, checked against the names of drivers and modems.
+    """Load the configuration of a gateway, checked against the drivers and modems there are.
 
     The environment (by default the process's own) overrides the file and holds `env:` secrets.
     """

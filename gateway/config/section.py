@@ -4,7 +4,7 @@ A fault found across several keys names the key it is at, so that several can be
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self, cast, get_args
 
@@ -32,6 +32,8 @@ from pydantic_core.core_schema import ErrorType
 
 Fault = tuple[tuple[str | int, ...], str]  # where, seen from the section; what
 Written = Mapping[str, Any]  # a section's keys and values as they stand in the document
+# Raises ValueError, "name: why", for a setting or a sender that a modem does not take.
+ModemCheck = Callable[[Mapping[str, int | str], str | None], None]
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +41,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 
     environ: Mapping[str, str]
     drivers: Collection[str] | None = None
-    modems: Collection[str] | None = None
+    modems: Mapping[str, ModemCheck] | None = None
     pollers: Collection[str] | None = None  # drivers that connect to a device and read it
 
 

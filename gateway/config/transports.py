@@ -14,6 +14,7 @@ from gateway.config.quantities import Duration, Frequency
 from gateway.config.secrets import Secret
 from gateway.config.section import (
     AbsolutePath,
+    ModemCheck,
     Pattern,
     Section,
     Surroundings,
@@ -31,6 +32,10 @@ def _known_modem(name: str, info: Info) -> str:
         why = f"there is no modem driver {quoted(name)}{did_you_mean(name, known)}"
         raise fault(why)
     return name
+
+
+# What modem drivers call by another name than the configuration.
+_KEYS = {"band_hz": "band", "bandwidth_khz": "bandwidth"}
 
 
 def serial_name(device: str) -> str:
@@ -105,10 +110,25 @@ class SerialSettings(Section):
     """The network's password, by reference, for modems that have one."""
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self, info: Info) -> Self:
         if self.bandwidth_hz is not None and self.bandwidth_hz % 1000:
             refuse([(("bandwidth",), "whole kilohertz are needed")])
+        if info.context is not None and info.context.modems is not None:
+            self._ask(info.context.modems[self.modem])
         return self
+
+    def _ask(self, check: ModemCheck) -> None:
+        """Have the modem's driver look at its settings, before anybody relies on them."""
+        try:
+            check(self.modem_settings, self.sender)
+        except ValueError as error:
+            told = str(error)
+            for name, key in _KEYS.items():
+                told = told.replace(name, key)
+            key, _, why = told.partition(": ")
+            if not why:
+                key, why = "modem", told
+            refuse([((key,), f"{self.modem}: {why}")])
 
     @property
     def name(self) -> str:

@@ -45,12 +45,16 @@ def u16be(data: bytes, offset: int) -> int:
 
 def i16le(data: bytes, offset: int) -> int:
     """Two bytes, low byte first, two's complement."""
-    return (u16le(data, offset) ^ 0x8000) - 0x8000
+    if not 0 <= offset <= len(data) - 2:
+        raise DecodeError(TRUNCATED)
+    return ((data[offset] | data[offset + 1] << 8) ^ 0x8000) - 0x8000
 
 
 def i16be(data: bytes, offset: int) -> int:
     """Two bytes, high byte first, two's complement."""
-    return (u16be(data, offset) ^ 0x8000) - 0x8000
+    if not 0 <= offset <= len(data) - 2:
+        raise DecodeError(TRUNCATED)
+    return ((data[offset] << 8 | data[offset + 1]) ^ 0x8000) - 0x8000
 
 
 def u24le(data: bytes, offset: int) -> int:

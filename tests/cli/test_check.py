@@ -82,6 +82,17 @@ def test_notes_are_talk(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "strict" not in said.out
 
 
+def test_a_driver_that_only_connects_is_no_driver_of_advertisements(
+    good: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    device = '  - {address: "C4:7C:8D:00:00:04", driver: flower-care}\n'
+    good.write_text(good.read_text().replace("devices:\n", f"devices:\n{device}"))
+    end_of("check", "--config", str(good))
+
+    said = capsys.readouterr().err
+    assert "note: devices: C4:7C:8D:00:00:04: nothing it advertises is for flower-care" in said
+
+
 def test_a_missing_file_ends_with_the_code_and_the_next_step(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -104,10 +115,18 @@ def test_known_drivers_are_those_that_are_installed(
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ("reyax-rylr998, spreading_factor: 12", "reyax-rylr998: spreading_factor: 5 to 11"),
-        ("reyax-rylr998, sync_word: 0x12", "sync_word: it has no such setting, remove it; it"),
-        ("reyax-rylr998, sender: byte", "sender: it says itself who sends, remove it"),
-        ("rak-rui3", "sender: it does not say who sends; byte or word if the nodes put their"),
+        (
+            "reyax-rylr998, spreading_factor: 12",
+            "5:79: transports[0].spreading_factor: {}: 5 to 11",
+        ),
+        ("reyax-rylr998, sync_word: 0x12", "5:72: transports[0].sync_word: {}: it has no such"),
+        ("reyax-rylr998, sync_word: 0x12", "remove it; it knows address, network_id, band, "),
+        ("reyax-rylr998, sender: byte", "5:69: transports[0].sender: {}: it says itself who"),
+        ("rak-rui3", "5:5: transports[0].sender: {}: it does not say who sends; byte or word if"),
+        (
+            "dragino-la66, sender: byte, band: 868100500Hz",
+            "transports[0].band: {}: whole kilohertz",
+        ),
     ],
 )
 def test_a_radio_setting_the_modem_does_not_take_is_named(
@@ -123,8 +142,29 @@ def test_a_radio_setting_the_modem_does_not_take_is_named(
     )
     assert end_of("check", "--config", str(config)) == ExitCode.CONFIGURATION
     said = capsys.readouterr().err
-    assert "serial:lora: " in said
-    assert told in said
+    assert told.format(wrong.partition(",")[0]) in said
+
+
+def test_what_modems_do_not_take_is_said_together_with_all_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "gateway.yaml"
+    config.write_text(
+        "config_version: 1\n"
+        "gateway: {org: kiel, id: gw-1}\n"
+        "mqtt: {host: localhost}\n"
+        "transports:\n"
+        "  - {kind: serial, device: /dev/lora-1, modem: rak-rui3}\n"
+        "  - {kind: serial, device: /dev/lora, modem: ebyte-e32, sender: word, sync_word: 18}\n"
+        "devices:\n"
+        '  - {address: "lora:17"}\n'
+    )
+    assert end_of("check", "--config", str(config)) == ExitCode.CONFIGURATION
+    said = capsys.readouterr().err
+    assert "transports[0].sender: rak-rui3: it does not say" in said
+    assert "transports[1].sync_word: ebyte-e32: it has no such setting" in said
+    assert "devices[0].driver: " in said
+    assert said.endswith("3 errors\n")
 
 
 def test_more_faults_than_anybody_reads_are_counted(

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.config import InvalidConfigError, load
+from tests.config.conftest import takes_all
 
 SECRET = "correct-horse-battery"  # noqa: S105 - a test's
 
@@ -66,7 +67,7 @@ def outcome(path: Path, text: str) -> str:
         load(
             path,
             drivers=("cayenne-lpp",),
-            modems=("reyax-rylr998",),
+            modems={"reyax-rylr998": takes_all},
             environ={"UGW_MQTT_PASSWORD": "x"},
         )
     except InvalidConfigError as error:

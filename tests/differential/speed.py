@@ -100,7 +100,11 @@ def _structures(driver: LoadedDriver, example: Example) -> tuple[Structure, ...]
         return (found, *beside)
     frame = bytes.fromhex(example.payload)
     maker = (_MANUFACTURER, int.from_bytes(frame[:2], "little"), frame[2:])
-    return (maker, *beside) if found[0] == _MANUFACTURER else (maker, found, *beside)
+    if found[0] == _LISTED:
+        beside = ((_LISTED, found[1], b""), *beside)
+    elif found[0] == _NAME:
+        beside = (found, *beside)
+    return (maker, *beside)
 
 
 def _timed(
