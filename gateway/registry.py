@@ -104,6 +104,7 @@ class Registry:
         self.missing: dict[
             str, str
         ] = {}  # MODEL of what needs something not installed: the remedy
+        self.replaced: list[str] = []  # what a driver of the user took the place of, in words
         self._drivers: dict[str, LoadedDriver] = {}
         self._modems: dict[str, LoadedModem] = {}
         self._modest: set[str] = set()  # MODELs of drivers that give way
@@ -220,7 +221,7 @@ class Registry:
 
     def _add_codec(self, driver: LoadedDriver, module: ModuleType, *, gives_way: bool) -> None:
         before = self._drivers.get(driver.model)
-        _give_way(before, driver, module, "MODEL")
+        self._give_way(before, driver, module, "MODEL")
         places = list(driver.places)
         for match in driver.places:
             rival = self._at(match)
@@ -229,7 +230,7 @@ class Registry:
             if gives_way:
                 places.remove(match)
             else:
-                _give_way(rival, driver, module, "MATCH")
+                self._give_way(rival, driver, module, "MATCH")
         self._drivers[driver.model] = driver
         self._modest.discard(driver.model)
         if gives_way:
@@ -248,8 +249,23 @@ class Registry:
         log.error("driver %s is not used: %s:%d: %s", name, file, line, reason)
 
     def _add_modem(self, driver: LoadedModem, module: ModuleType) -> None:
-        _give_way(self._modems.get(driver.model), driver, module, "MODEL")
+        self._give_way(self._modems.get(driver.model), driver, module, "MODEL")
         self._modems[driver.model] = driver
+
+    def _give_way(
+        self,
+        before: LoadedDriver | LoadedModem | None,
+        after: LoadedDriver | LoadedModem,
+        module: ModuleType,
+        attribute: str,
+    ) -> None:
+        """Let a driver of the user take the place of a built-in one, and nobody else's."""
+        if before is None:
+            return
+        if before.foreign or not after.foreign:
+            raise InterfaceError(module, attribute, f"the same as in {before.file}")
+        self.replaced.append(f"driver {after.model} of {after.file} replaces {before.file}")
+        log.warning("driver %s of %s replaces %s", after.model, after.file, before.file)
 
     def _withdraw(self, driver: LoadedDriver | None) -> None:
         """Take a driver out of the index, where no other already stands in its place."""
@@ -366,17 +382,3 @@ def _from_file(file: Path) -> ModuleType:
             error.filename, error.lineno = error.filename or str(file), error.lineno or 1
         raise
     return module
-
-
-def _give_way(
-    before: LoadedDriver | LoadedModem | None,
-    after: LoadedDriver | LoadedModem,
-    module: ModuleType,
-    attribute: str,
-) -> None:
-    """Let a driver of the user take the place of a built-in one, and nobody else's."""
-    if before is None:
-        return
-    if before.foreign or not after.foreign:
-        raise InterfaceError(module, attribute, f"the same as in {before.file}")
-    log.warning("driver %s of %s replaces %s", after.model, after.file, before.file)

@@ -62,10 +62,11 @@ def installed_drivers() -> Registry:
 
 
 def quarantined(registry: Registry) -> Iterator[str]:
-    """Say which drivers are not used, and why."""
+    """Say which drivers are not used, and why; and whose place the user's have taken."""
     for broken in registry.quarantined:
         place = f"{broken.file}:{broken.line}: {broken.reason}"
         yield printable(f"driver {broken.name} is not used: {place}")
+    yield from map(printable, registry.replaced)
 
 
 def notes(settings: Settings, registry: Registry) -> Iterator[str]:
@@ -78,6 +79,6 @@ def notes(settings: Settings, registry: Registry) -> Iterator[str]:
 def _for_nothing(settings: Settings, registry: Registry) -> Iterator[str]:
     for device in settings.devices:
         name = device.driver
-        if name in registry.pollers() and name is not None and not registry.by_model(name).matches:
+        if name in registry.pollers() and not registry.by_model(name).matches:
             why = f"nothing it advertises is for {name}, which connects: write that into poll"
             yield f"devices: {device.address}: {why}"

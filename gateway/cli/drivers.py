@@ -56,7 +56,9 @@ def list_(
         more = {"quarantined": registry.quarantined, "missing": registry.missing}
         print_json({"drivers": msgspec.to_builtins(known), **msgspec.to_builtins(more)})
         return
-    if search:
+    if search and not known:
+        note(f"no driver is for {quoted(search)}; ugw drivers list shows all")
+    elif search:
         show(table(("model", "medium", "for"), map(_devices_of, known)))
     else:
         headings = ("model", "medium", "strength", "from", "recognised by")
@@ -76,7 +78,7 @@ def _devices_of(each: Facts) -> tuple[str, ...]:
 
 def _row(each: Facts) -> tuple[str, ...]:
     strength = "" if each.strength is None else str(each.strength)
-    whose = "a package" if each.foreign else "ugw"
+    whose = "others" if each.foreign else "ugw"
     return each.model, each.medium, strength, whose, each.match
 
 

@@ -16,7 +16,9 @@ from typing import Final
 
 MODEL: Final = "javascript"  # what the driver of such a device is called
 ENGINE: Final = "quickjs"  # what the package quickjs-ng is imported by, in the worker alone
-EXTRA: Final = "pip install 'urban-gateway[codecs]'"
+EXTRA: Final = (  # of ugw's own name no index of packages knows
+    "in the checkout: .venv/bin/python -m pip install --no-build-isolation '.[codecs]'"
+)
 MAX_SOURCE_BYTES: Final = 1_000_000  # of a codec's file; the largest published ones have half
 
 

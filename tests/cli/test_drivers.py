@@ -48,7 +48,7 @@ def test_one_that_is_not_used_is_told_with_place_and_reason(
     assert "driver broken is not used" in said.err
     assert f"{with_users_drivers}/broken.py:2: API: 9" in said.err
     (mine,) = [line.split() for line in said.out.splitlines() if line.startswith("mine ")]
-    assert mine[3:5] == ["a", "package"]
+    assert mine[3] == "others"
     assert end_of("drivers", "list", "--json") == ExitCode.OK
     report = json.loads(capsys.readouterr().out)
     assert [each["line"] for each in report["quarantined"]] == [2]
@@ -190,5 +190,18 @@ def test_drivers_are_found_by_the_device_one_has(capsys: pytest.CaptureFixture[s
     shown = capsys.readouterr().out
     assert "ruuvi-rawv2" in shown
     assert "cayenne" not in shown
+    assert end_of("drivers", "list", "nosuch") == ExitCode.OK
+    assert "no driver is for 'nosuch'" in capsys.readouterr().err
     assert end_of("drivers", "show", "ruuvi-rawv2") == ExitCode.OK
     assert "Ruuvi RuuviTag Pro" in capsys.readouterr().out
+
+
+def test_a_driver_that_takes_the_place_of_one_of_ours_is_told(
+    with_users_drivers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = with_users_drivers / "mine.py"
+    text = mine.read_text(encoding="utf-8")
+    mine.write_text(text.replace('MODEL = "mine"', 'MODEL = "ruuvi-rawv2"'), encoding="utf-8")
+    assert end_of("drivers", "list") == ExitCode.OK
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"driver ruuvi-rawv2 of {mine} replaces" in said

@@ -94,7 +94,7 @@ def test_without_the_engine_the_remedy_is_told(
     monkeypatch.setattr(codecs, "ENGINE", "no_such_engine")
     with pytest.raises(ConfigError) as caught:
         trial.decode(written(tmp_path, CLIMATE), b"")
-    assert caught.value.remedy == "pip install 'urban-gateway[codecs]'"
+    assert caught.value.remedy.endswith("-m pip install --no-build-isolation '.[codecs]'")
 
 
 def test_the_hash_is_what_sha256sum_says(tmp_path: Path) -> None:

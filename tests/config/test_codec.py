@@ -81,7 +81,7 @@ def test_a_machine_without_the_engine_is_told_how_to_get_it(
     monkeypatch.setattr(codecs, "ENGINE", "no_such_engine")
     (finding,) = findings_in(device(file))
     assert finding.path == "devices[0].codec"
-    assert "pip install 'urban-gateway[codecs]'" in finding.message
+    assert "-m pip install --no-build-isolation '.[codecs]'" in finding.message
 
 
 def test_the_hash_may_be_in_capitals(load_text: Load, file: Path) -> None:

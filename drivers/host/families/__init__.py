@@ -27,7 +27,9 @@ from gateway.core.context import Context
 from gateway.core.refusal import BAD_MIC, BAD_TYPE, BAD_VALUE, NO_KEY, NOT_ENCRYPTED, DecodeError
 
 PARSERS: Final = 256
-REMEDY: Final = "pip install 'urban-gateway[ble-families]'"
+REMEDY: Final = (
+    "in the checkout: .venv/bin/python -m pip install --no-build-isolation '.[ble-families]'"
+)
 
 _MANUFACTURER, _SERVICE, _NAME, _LISTED = 0xFF, 0x16, 0x09, 0x03
 _SHORT_BITS: Final = 32
