@@ -62,8 +62,7 @@ def list_(
         show(table(("model", "medium", "for"), map(_devices_of, known)))
     else:
         headings = ("model", "medium", "strength", "from", "recognised by")
-        not_installed = [(name, "", "", "nobody", how) for name, how in registry.missing.items()]
-        show(table(headings, [*map(_row, known), *not_installed]))
+        show(table(headings, map(_row, known)))
     for broken in quarantined(registry):
         note(broken)
 

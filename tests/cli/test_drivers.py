@@ -201,7 +201,7 @@ def test_a_driver_that_takes_the_place_of_one_of_ours_is_told(
 ) -> None:
     mine = with_users_drivers / "mine.py"
     text = mine.read_text(encoding="utf-8")
-    mine.write_text(text.replace('MODEL = "mine"', 'MODEL = "ruuvi-rawv2"'), encoding="utf-8")
+    mine.write_text(text.replace('"mine"', '"ruuvi-rawv2"'), encoding="utf-8")
     assert end_of("drivers", "list") == ExitCode.OK
     said = " ".join(capsys.readouterr().err.split())
     assert f"driver ruuvi-rawv2 of {mine} replaces" in said
