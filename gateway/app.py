@@ -227,7 +227,7 @@ class Agent:
             self.delivery.keeper.order(self.backlog.forget_previous)
 
     def _counters(self) -> dict[str, int]:
-        return self.pipeline.counters()
+        return self.pipeline.to_keep()
 
     def report(self) -> StatusReport:
         """Return what status tells of now."""

@@ -4,6 +4,7 @@ A key is held, never shown: no message, repr or exception of this module contain
 is loaded by the first key: it takes 7 MB, which a gateway without encrypted devices need not have.
 """
 
+import hashlib
 import hmac
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,7 @@ from gateway.model import Sealed
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers import aead
 
+_MARK_BYTES: Final = 6
 KEY_BYTES: Final = 16  # AES-128; BTHome, MiBeacon, encrypted ATC and LoRaWAN know no other
 
 
@@ -55,6 +57,11 @@ class CcmKey:
     def reveal(self) -> bytes:
         """Return the key itself, for a library that opens frames by itself."""
         return self._key
+
+    @property
+    def mark(self) -> int:
+        """What tells it from another key and tells nothing of it: for where keys are not kept."""
+        return _mark(self._key)
 
     def open(self, sealed: Sealed) -> bytes:
         """Return the clear text; raise DecodeError(BAD_MIC): wrong key, altered, or cut short.
@@ -100,6 +107,11 @@ class AesKey:
         """Agree with equality."""
         return hash(self._key)
 
+    @property
+    def mark(self) -> int:
+        """What tells it from another key and tells nothing of it: for where keys are not kept."""
+        return _mark(self._key)
+
     def mac(self, message: bytes) -> bytes:
         """Return the AES-CMAC of a message (RFC 4493)."""
         mac = self._cmac.copy()
@@ -110,6 +122,12 @@ class AesKey:
         """Return each block of 16 bytes encrypted by itself."""
         encryptor = self._ecb.encryptor()
         return encryptor.update(blocks) + encryptor.finalize()
+
+
+def _mark(key: bytes) -> int:
+    """Return 48 bits of a hash: they fit the store, and a key of 128 random bits is not found."""
+    digest = hashlib.blake2s(key, digest_size=_MARK_BYTES, person=b"ugw mark").digest()
+    return int.from_bytes(digest, "big")
 
 
 def seal_ccm(

@@ -84,6 +84,11 @@ class Session:
         return hash(self._parts)
 
     @property
+    def mark(self) -> int:
+        """What tells it from another session and tells nothing of its keys."""
+        return self._network.mark ^ self._application.mark ^ self.dev_addr
+
+    @property
     def _parts(self) -> tuple[int, AesKey, AesKey]:
         return self.dev_addr, self._network, self._application
 

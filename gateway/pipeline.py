@@ -112,6 +112,10 @@ class Pipeline:
         """Return all replay counters worth keeping; what a store has besides may go."""
         return self._roster.counters()
 
+    def to_keep(self) -> dict[str, int]:
+        """Return these, and under which keys they were counted."""
+        return {**self._roster.counters(), **self._roster.marks()}
+
     def last_heard(self, address: str) -> int | None:
         """Return when a listed device was last heard (boot time, ns), repeats too; or None."""
         return self._roster.last_heard(address)

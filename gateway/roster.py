@@ -15,6 +15,7 @@ from gateway.model import Observation, ObservationClass, Recovery
 
 _NOTHING: Final = Recovery()
 _HIGHEST: Final = " highest"  # no address ends like that
+_OF_KEY: Final = " key"
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,13 +89,29 @@ class Roster:
     def _new(self, device: Device) -> Listed:
         counter, highest = self._former_counter(device)
         restored = counter is None and self._recovery.unclean
-        if counter is None:
+        if counter is None and self._counts_for(device):
             known = self._recovery.counters
             counter = known.get(device.address)
             highest = known.get(device.address + _HIGHEST, counter)
         listed = Listed(device, counter, restored=restored)
         listed.highest = highest
         return listed
+
+    def _counts_for(self, device: Device) -> bool:
+        """Whether what the store has of a device was counted under the keys it has now."""
+        known = self._recovery.counters.get(device.address + _OF_KEY)
+        return known is None or device.secret is None or known == device.secret.mark
+
+    def marks(self) -> dict[str, int]:
+        """Return under which keys the counters were counted, to be kept beside them."""
+        kept = self.counters()
+        secrets = {address: secret for address, (secret, *_) in self._former.items()}
+        secrets |= {address: one.device.secret for address, one in self.by_address.items()}
+        return {
+            address + _OF_KEY: secret.mark
+            for address, secret in secrets.items()
+            if secret is not None and address in kept
+        }
 
     def counters(self) -> dict[str, int]:
         """Return all replay counters worth keeping; what a store has besides may go.

@@ -2,15 +2,17 @@
 
 import asyncio
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.admission import Device, Limits
+from gateway.crypto import CcmKey
 from gateway.model import Recovery
 from gateway.pipeline import BATCH_FRAMES, QUEUE_FRAMES, TOGETHER_S
 from tests.fakes import NS
-from tests.pipeline.bench import PLAIN, SEALED, Bench, sealed
+from tests.pipeline.bench import KEY, PLAIN, SEALED, Bench, sealed
 
 
 def test_a_reading_becomes_an_observation_with_its_link() -> None:
@@ -281,6 +283,21 @@ def test_what_a_restarted_sensor_has_said_before_is_remembered_over_runs() -> No
         after.advertise(sealed(counter), SEALED)
     assert [t.results[0][5] for t in after.shelf.taken] == [("replay_possible",), ()]
     assert after.pipeline.counters() == {SEALED: 1001}
+
+
+def test_another_key_begins_anew_also_when_it_was_changed_while_the_agent_was_stopped() -> None:
+    before, same, other = Bench(), Bench(), Bench()
+    before.advertise(sealed(1000), SEALED)
+    kept = before.pipeline.to_keep()
+    assert KEY not in [value.to_bytes(16, "big") for value in kept.values()]
+    for bench, key in ((same, KEY), (other, bytes(16))):
+        device = msgspec.structs.replace(bench.sealed, key=CcmKey(key))
+        bench.pipeline.relist([device])
+        bench.pipeline.restore(Recovery(counters=kept, unclean=False))
+    assert same.pipeline.to_keep() == kept
+    assert other.pipeline.to_keep() == {}
+    same.advertise(sealed(500), SEALED)
+    assert same.health.frames.refused == {"replayed": 1}
 
 
 def test_forged_frames_take_nothing_of_a_device_s_rate() -> None:
