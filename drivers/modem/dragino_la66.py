@@ -16,6 +16,7 @@ Sources: Dragino, Instruction for LA66 Peer to Peer firmware; its source, comman
 As delivered it has its LoRaWAN firmware, which knows nothing of all this.
 """
 
+from gateway.core.commands import command, within
 from gateway.core.lines import Lines, integer, octets, printable
 
 API = 1
@@ -110,11 +111,11 @@ class Modem:
             commands += [(f"AT+{name}=?", _ANY), (f"AT+{name}={value}", "OK")]
         commands.append((_RESTART, _BANNER))
         commands += [(f"AT+{name}=?", value) for name, value in wanted]
-        return [_command(line, reply) for line, reply in commands]
+        return [command(line, reply) for line, reply in commands]
 
     def probe(self) -> tuple[bytes, str]:
         """Return the query whether it receives for ever."""
-        return _command("AT+RXMOD=?", "65535,0")
+        return command("AT+RXMOD=?", "65535,0")
 
     def chores(self) -> list[tuple[bytes, str]]:
         """Return nothing: it goes on receiving by itself."""
@@ -125,7 +126,7 @@ class Modem:
         if not 0 < len(payload) <= 230:
             message = "payload: 1 to 230 bytes"
             raise ValueError(message)
-        return [_command(f"AT+SEND=0,{payload.hex()},0,0", "OK")]
+        return [command(f"AT+SEND=0,{payload.hex()},0,0", "OK")]
 
     def ask(self, command: tuple[bytes, str]) -> bytes:
         """Return the bytes to write for a command; from now on `answer` awaits its reply.
@@ -235,10 +236,6 @@ class Modem:
             self._is_changed = True
 
 
-def _command(line: str, reply: str) -> tuple[bytes, str]:
-    return (line.encode() + b"\r\n", reply)
-
-
 def _signal(fields: list[bytes]) -> tuple[int | None, int | None]:
     """Read `RRR` and perhaps `SNR= SS`; what cannot be is left out."""
     rssi_dbm = integer(fields[0].strip(), _RSSI_DBM)
@@ -250,32 +247,24 @@ def _wanted(settings: dict[str, int | str]) -> list[tuple[str, str]]:
     """Return (command, value) of what is to be set, as the modem writes it."""
     wanted: list[tuple[str, str]] = []
     if "band_hz" in settings:
-        khz = _within(settings, "band_hz", (150_000_000, 960_000_000))
-        if khz % 1000:
+        hz = within(settings, "band_hz", (150_000_000, 960_000_000))
+        if hz % 1000:
             message = "band_hz: whole kilohertz"
             raise ValueError(message)
-        mhz = f"{khz // 1_000_000}.{khz // 1000 % 1000:03}"
+        mhz = f"{hz // 1_000_000}.{hz // 1000 % 1000:03}"
         wanted.append(("FRE", f"{mhz},{mhz}"))
     for setting, name, lowest, highest in _PAIRS:
         if setting in settings:
-            value = _within(settings, setting, (lowest, highest))
+            value = within(settings, setting, (lowest, highest))
             wanted.append((name, f"{value},{value}"))
     if "tx_power_dbm" in settings:
-        wanted.append(("POWER", str(_within(settings, "tx_power_dbm", (0, 22)))))
+        wanted.append(("POWER", str(within(settings, "tx_power_dbm", (0, 22)))))
     if "bandwidth_khz" in settings:
         index = _one_of(settings, "bandwidth_khz", _BANDWIDTHS)
         wanted.append(("BW", f"{index},{index}"))
     if "sync_word" in settings:
         wanted.append(("SYNCWORD", str(_one_of(settings, "sync_word", _SYNC_WORDS))))
     return wanted
-
-
-def _within(settings: dict[str, int | str], name: str, limits: tuple[int, int]) -> int:
-    value = settings[name]
-    if not isinstance(value, int) or not limits[0] <= value <= limits[1]:
-        message = f"{name}: {limits[0]} to {limits[1]}"
-        raise ValueError(message)
-    return value
 
 
 def _one_of(settings: dict[str, int | str], name: str, known: dict[int, int]) -> int:

@@ -16,6 +16,7 @@ Source: Seeed, LoRa-E5 AT Command Specification; its answers to published progra
 cannot be chosen, it is 4/5.
 """
 
+from gateway.core.commands import command, within
 from gateway.core.lines import Lines, integer, octets, printable
 
 API = 1
@@ -97,15 +98,15 @@ class Modem:
         """
         begin = [("AT", "+AT: OK"), ("AT+MODE=TEST", "+MODE: TEST")]
         commands = begin + _radio(settings) + [_HEAR]
-        return [_command(line, reply) for line, reply in commands]
+        return [command(line, reply) for line, reply in commands]
 
     def probe(self) -> tuple[bytes, str]:
         """Return the order to receive: one that had ceased does again, one that cannot says so."""
-        return _command(*_HEAR)
+        return command(*_HEAR)
 
     def chores(self) -> list[tuple[bytes, str]]:
         """Return the order to receive, once it has sent."""
-        return [_command(*_HEAR)] if self._stopped else []
+        return [command(*_HEAR)] if self._stopped else []
 
     def send(self, _address: str, payload: bytes) -> list[tuple[bytes, str]]:
         """Return the command that transmits 1 to 222 bytes, to everybody."""
@@ -113,7 +114,7 @@ class Modem:
             message = "payload: 1 to 222 bytes"
             raise ValueError(message)
         digits = payload.hex().upper()
-        return [_command(f'AT+TEST=TXLRPKT, "{digits}"', f'+TEST: TXLRPKT "{digits}"')]
+        return [command(f'AT+TEST=TXLRPKT, "{digits}"', f'+TEST: TXLRPKT "{digits}"')]
 
     def ask(self, command: tuple[bytes, str]) -> bytes:
         """Return the bytes to write for a command; from now on `answer` awaits its reply."""
@@ -191,10 +192,6 @@ class Modem:
             self.answer = f"{self._asked}: answered {text}, expected {self._expected}"
 
 
-def _command(line: str, reply: str) -> tuple[bytes, str]:
-    return (line.encode() + b"\r\n", reply)
-
-
 def _kind(reply: str) -> str:
     """Return what a reply answers: of a test its name too."""
     return " ".join(reply.split(" ")[: 2 if reply.startswith("+TEST") else 1])
@@ -223,7 +220,7 @@ def _radio(settings: dict[str, int | str]) -> list[tuple[str, str]]:
     if not [name for name, _, _, _ in _RADIO if name in settings]:
         return []
     hz, spreading, khz, preamble, dbm, word = [
-        _within(settings, name, (lowest, highest), factory)
+        within(settings, name, (lowest, highest)) if name in settings else factory
         for name, factory, lowest, highest in _RADIO
     ]
     if hz % 1000:
@@ -243,15 +240,3 @@ def _radio(settings: dict[str, int | str]) -> list[tuple[str, str]]:
         )
         return [(line, reply)]
     raise ValueError(message)
-
-
-def _within(
-    settings: dict[str, int | str], name: str, limits: tuple[int, int], factory: int
-) -> int:
-    if name not in settings:
-        return factory
-    value = settings[name]
-    if not isinstance(value, int) or not limits[0] <= value <= limits[1]:
-        message = f"{name}: {limits[0]} to {limits[1]}"
-        raise ValueError(message)
-    return value

@@ -18,6 +18,7 @@ service_lora_p2p.c and atcmd_p2p.c: the three continuous modes of AT+PRECV exclu
 second AT+PRECV is answered by AT_BUSY_ERROR, and AT+NWM=0 restarts every time.
 """
 
+from gateway.core.commands import command, within
 from gateway.core.lines import Lines, integer, octets, printable
 
 API = 1
@@ -105,22 +106,22 @@ class Modem:
         for line, reply in wanted:
             commands += [(line, "OK"), (line.split("=")[0] + "=?", reply)]
         commands.append((_HEAR, _HEARS))
-        return [_command(line, reply) for line, reply in commands]
+        return [command(line, reply) for line, reply in commands]
 
     def probe(self) -> tuple[bytes, str]:
         """Return the order to hear: a modem that does says so, another one does from now on."""
-        return _command(_HEAR, _HEARS)
+        return command(_HEAR, _HEARS)
 
     def chores(self) -> list[tuple[bytes, str]]:
         """Return the order to hear, where an event has ended the reception."""
-        return [_command(_HEAR, _HEARS)] if self._stopped else []
+        return [command(_HEAR, _HEARS)] if self._stopped else []
 
     def send(self, _address: str, payload: bytes) -> list[tuple[bytes, str]]:
         """Return the commands that transmit 1 to 255 bytes, to everybody."""
         if not 0 < len(payload) <= _ON_AIR:
             message = "payload: 1 to 255 bytes"
             raise ValueError(message)
-        return [_command("AT+PRECV=0", "OK"), _command("AT+PSEND=" + payload.hex().upper(), "OK")]
+        return [command("AT+PRECV=0", "OK"), command("AT+PSEND=" + payload.hex().upper(), "OK")]
 
     def ask(self, command: tuple[bytes, str]) -> bytes:
         """Return the bytes to write for a command; from now on `answer` awaits its reply.
@@ -251,10 +252,6 @@ class Modem:
             self.answer = f"{self._asked}: answered {got}, expected {self._expected}"
 
 
-def _command(line: str, reply: str) -> tuple[bytes, str]:
-    return (line.encode() + b"\r\n", reply)
-
-
 def _fits(got: str, expected: str) -> bool:
     """Whether it is one of the replies expected; one that ends with = may have any value."""
     for reply in expected.split("|"):
@@ -280,7 +277,7 @@ def _plain(settings: dict[str, int | str]) -> list[tuple[str, str]]:
     wanted: list[tuple[str, str]] = []
     for setting, name, lowest, highest, base in _PLAIN:
         if setting in settings:
-            line = f"AT+{name}={_within(settings[setting], setting, (lowest, highest)) - base}"
+            line = f"AT+{name}={within(settings, setting, (lowest, highest)) - base}"
             wanted.append((line, line))
     return wanted
 
@@ -299,13 +296,6 @@ def _sync_word(settings: dict[str, int | str]) -> list[tuple[str, str]]:
     """Return the command for a sync word: the radio chip has each of its digits before a 4."""
     if "sync_word" not in settings:
         return []
-    word = _within(settings["sync_word"], "sync_word", (0, 255))
+    word = within(settings, "sync_word", (0, 255))
     line = f"AT+SYNCWORD={word >> 4:X}4{word & 15:X}4"
     return [(line, line)]
-
-
-def _within(value: int | str, name: str, limits: tuple[int, int]) -> int:
-    if not isinstance(value, int) or not limits[0] <= value <= limits[1]:
-        message = f"{name}: {limits[0]} to {limits[1]}"
-        raise ValueError(message)
-    return value

@@ -15,7 +15,8 @@ Source: Microchip, RN2483 LoRa Technology Module Command Reference User's Guide,
 DS40001811.
 """
 
-from gateway.core.lines import Lines, integer, octets
+from gateway.core.commands import command, within
+from gateway.core.lines import Lines, integer, octets, printable
 
 API = 1
 MODEL = "rn2483"
@@ -100,17 +101,17 @@ class Modem:
             told = value.split("|")[0]
             lines += [(f"radio set {name} {told}", "ok"), (f"radio get {name}", value)]
         lines.append((_HEAR, _HEARS))
-        return [_command(line, reply) for line, reply in lines]
+        return [command(line, reply) for line, reply in lines]
 
     def probe(self) -> tuple[bytes, str]:
         """Return the order to hear: a modem that does is busy, another one hears from now on."""
-        return _command(_HEAR, _HEARS)
+        return command(_HEAR, _HEARS)
 
     def chores(self) -> list[tuple[bytes, str]]:
         """Return the order to hear again, and then the questions for the signal."""
         if not self._hears:
-            return [_command(_HEAR, _HEARS)]
-        return [_command(f"radio get {name}", _NUMBER) for name in self._questions[:1]]
+            return [command(_HEAR, _HEARS)]
+        return [command(f"radio get {name}", _NUMBER) for name in self._questions[:1]]
 
     def send(self, _address: str, payload: bytes) -> list[tuple[bytes, str]]:
         """Return the commands that transmit 1 to 255 bytes, to everybody."""
@@ -118,7 +119,7 @@ class Modem:
             message = "payload: 1 to 255 bytes"
             raise ValueError(message)
         sending = "radio tx " + payload.hex().upper()
-        return [_command("radio rxstop", "ok"), _command(sending, "radio_tx_ok")]
+        return [command("radio rxstop", "ok"), command(sending, "radio_tx_ok")]
 
     def ask(self, command: tuple[bytes, str]) -> bytes:
         """Return the bytes to write for a command; from now on `answer` awaits its reply."""
@@ -187,7 +188,7 @@ class Modem:
         self, line: bytes, packets: list[tuple[str, bytes, int | None, float | None]]
     ) -> None:
         """Match a line with what was asked."""
-        text = line.decode() if all(0x20 <= byte < 0x7F for byte in line) else ""
+        text = printable(line)
         if text.startswith("RN2") and self._expected_now() != _VERSION:
             self.restarted = True
             self.counters["restarts"] += 1
@@ -235,10 +236,6 @@ class Modem:
             self.answer = ""
 
 
-def _command(line: str, reply: str) -> tuple[bytes, str]:
-    return (line.encode() + b"\r\n", reply)
-
-
 def _fits(got: str, expected: str) -> bool:
     """Whether it is the reply expected: one of several, any number, a text that begins so."""
     if expected == _NUMBER:
@@ -251,7 +248,7 @@ def _fits(got: str, expected: str) -> bool:
 def _plain(settings: dict[str, int | str]) -> list[tuple[str, str]]:
     """Return (parameter, value) of what is set by a number."""
     return [
-        (name, str(_within(settings[setting], setting, (lowest, highest))))
+        (name, str(within(settings, setting, (lowest, highest))))
         for setting, name, lowest, highest in _PLAIN
         if setting in settings
     ]
@@ -261,7 +258,7 @@ def _modulation(settings: dict[str, int | str]) -> list[tuple[str, str]]:
     """Return (parameter, value) of what the modem has words of its own for."""
     wanted: list[tuple[str, str]] = []
     if "spreading_factor" in settings:
-        factor = _within(settings["spreading_factor"], "spreading_factor", (7, 12))
+        factor = within(settings, "spreading_factor", (7, 12))
         wanted.append(("sf", f"sf{factor}"))
     if "bandwidth_khz" in settings:
         if settings["bandwidth_khz"] not in (125, 250, 500):
@@ -269,16 +266,9 @@ def _modulation(settings: dict[str, int | str]) -> list[tuple[str, str]]:
             raise ValueError(message)
         wanted.append(("bw", str(settings["bandwidth_khz"])))
     if "coding_rate" in settings:
-        rate = _within(settings["coding_rate"], "coding_rate", (1, 4))
+        rate = within(settings, "coding_rate", (1, 4))
         wanted.append(("cr", f"4/{4 + rate}"))
     if "sync_word" in settings:
-        word = _within(settings["sync_word"], "sync_word", (0, 255))
+        word = within(settings, "sync_word", (0, 255))
         wanted.append(("sync", f"{word:02X}|{word:02x}"))
     return wanted
-
-
-def _within(value: int | str, name: str, limits: tuple[int, int]) -> int:
-    if not isinstance(value, int) or not limits[0] <= value <= limits[1]:
-        message = f"{name}: {limits[0]} to {limits[1]}"
-        raise ValueError(message)
-    return value

@@ -18,6 +18,8 @@ is taken for what noise left of a packet, and skipped.
 Source: https://github.com/markqvist/RNode_Firmware, Framing.h, RNode_Firmware.ino, Utilities.h
 """
 
+from gateway.core.commands import within
+
 API = 1
 MODEL = "rnode"
 DEVICES = ("RNode", "LilyGO T-Beam, T3S3 and Heltec LoRa32 with RNode firmware")
@@ -88,7 +90,7 @@ class Modem:
         Raise ValueError, naming the setting, for a value the modem would not take.
         """
         self.restarted = False
-        wanted = [_command(row, settings[row[0]]) for row in _PLAIN if row[0] in settings]
+        wanted = [_command(row, settings) for row in _PLAIN if row[0] in settings]
         wanted += [bytes([_PROMISCUOUS, 1]), bytes([_STATE, 1])]
         detect = (_framed(bytes([_DETECT, 0x73])), _text(bytes([_DETECT, _DETECTED])))
         return [detect] + [(_framed(frame), _text(frame)) for frame in wanted]
@@ -200,11 +202,11 @@ class Modem:
 _COMMANDS = [row[1] for row in _PLAIN] + [_STATE, _DETECT, _PROMISCUOUS]
 
 
-def _command(row: tuple[str, int, int, int, int, int, int], value: int | str) -> bytes:
+def _command(
+    row: tuple[str, int, int, int, int, int, int], settings: dict[str, int | str]
+) -> bytes:
     name, command, size, multiply, add, lowest, highest = row
-    if not isinstance(value, int) or not lowest <= value <= highest:
-        message = f"{name}: {lowest} to {highest}"
-        raise ValueError(message)
+    value = within(settings, name, (lowest, highest))
     return bytes([command]) + (value * multiply + add).to_bytes(size, "big")
 
 

@@ -22,6 +22,7 @@ Source: EBYTE, E22-xxxT22S and E22-xxxT30x user manuals, 2024; E220-xxxT30x user
 """
 
 from gateway.core.cobs import framed, packet_in
+from gateway.core.commands import within
 
 SWITCH = b"\xc0\xc1\xc2\xc3\x02"
 NOISE = b"\xc0\xc1\xc2\xc3\x00\x02"
@@ -31,6 +32,7 @@ _REFUSED = b"\xff\xff\xff"
 _AMBIENT = 0x20  # REG1
 _RSSI = 0x80  # REG3
 _HIGHEST_CHANNEL = 83
+_BAND_HZ = (0, 1_020_000_000)
 _TRANSPARENT, _CONFIGURATION = 0, 2
 _READ_HEAD = 3  # bytes of a reply before what was read
 _FRAMINGS = ("cobs", "gap")
@@ -126,12 +128,12 @@ class EbyteModem:
         if where is None:
             return found
         if "address" in settings:
-            address = _within(settings, "address", 65535)
+            address = within(settings, "address", (0, 65535))
             found.update({0: address >> 8, 1: address & 0xFF})
         if "network_id" in settings and where.network is not None:
-            found[where.network] = _within(settings, "network_id", 255)
+            found[where.network] = within(settings, "network_id", (0, 255))
         if "band_hz" in settings:
-            found[where.channel] = self._channel(_within(settings, "band_hz", 1_020_000_000))
+            found[where.channel] = self._channel(within(settings, "band_hz", _BAND_HZ))
         return found
 
     def _channel(self, band_hz: int) -> int:
@@ -307,11 +309,3 @@ def _one_of(settings: dict[str, int | str], name: str, known: tuple[str, ...]) -
         message = f"{name}: {', '.join(known)}"
         raise ValueError(message)
     return str(value)
-
-
-def _within(settings: dict[str, int | str], name: str, highest: int) -> int:
-    value = settings[name]
-    if not isinstance(value, int) or not 0 <= value <= highest:
-        message = f"{name}: 0 to {highest}"
-        raise ValueError(message)
-    return value

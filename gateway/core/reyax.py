@@ -12,6 +12,7 @@ and skipped, and costs no packet that came whole. What is held between two calls
 packet.
 """
 
+from gateway.core.commands import command, within
 from gateway.core.lines import printable
 
 _ERRORS = {
@@ -80,7 +81,7 @@ class Reyax:
             commands += [(f"AT+{name}={value}", "+OK"), (f"AT+{name}?", f"+{name}={value}")]
         if password:
             commands.append(("AT+CPIN=" + password, "+OK"))
-        return [(line.encode() + b"\r\n", reply) for line, reply in commands]
+        return [command(line, reply) for line, reply in commands]
 
     def probe(self) -> tuple[bytes, str]:
         """Return the query whether it receives."""
@@ -253,7 +254,7 @@ def plain(
     wanted: list[tuple[str, str]] = []
     for setting, name, lowest, highest in table:
         if setting in settings:
-            wanted.append((name, str(within(settings, setting, (lowest, highest), 0))))
+            wanted.append((name, str(within(settings, setting, (lowest, highest)))))
     return wanted
 
 
@@ -263,18 +264,10 @@ def radio(
     """Return the values of AT+PARAMETER, none when none is given; setting, factory's, limits."""
     if not [name for name, _, _, _ in table if name in settings]:
         return []
-    return [within(settings, name, (low, high), factory) for name, factory, low, high in table]
-
-
-def within(
-    settings: dict[str, int | str], name: str, limits: tuple[int, int], factory: int
-) -> int:
-    """Return a setting, the factory's if it is not given. Raise ValueError out of its limits."""
-    value = settings.get(name, factory)
-    if not isinstance(value, int) or not limits[0] <= value <= limits[1]:
-        message = f"{name}: {limits[0]} to {limits[1]}"
-        raise ValueError(message)
-    return value
+    return [
+        within(settings, name, (low, high)) if name in settings else factory
+        for name, factory, low, high in table
+    ]
 
 
 def password(settings: dict[str, int | str], digits: int) -> str:
