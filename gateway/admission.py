@@ -89,13 +89,15 @@ class Listed:
         "structures",
     )
 
-    def __init__(self, device: Device, counter: int | None, *, restored: bool) -> None:
+    def __init__(
+        self, device: Device, counter: int | None, *, highest: int | None = None, restored: bool
+    ) -> None:
         self.device = device
         self.context = Context(_address_bytes(device.address))
         self.copies = 1  # frames that the next observation stands for
         self.merges = True  # whether there is an observation that repeats are merged into
         self.counter = counter
-        self.highest = counter
+        self.highest = counter if highest is None else highest
         self.content: object = None  # what the last frame let through said,
         self.content_until_ns = 0  # and until when the same is a repeat
         self.heard_at_ns: int | None = None  # the last frame, repeats too
@@ -122,9 +124,8 @@ class Listed:
         otherwise now, so the next one is no repeat, and it is nobody's copy.
         """
         same_key = device.secret == self.device.secret
-        counter = self.counter if same_key else None
-        now = Listed(device, counter, restored=self._restored and same_key)
-        now.highest = self.highest if same_key else None
+        counter, highest = (self.counter, self.highest) if same_key else (None, None)
+        now = Listed(device, counter, highest=highest, restored=self._restored and same_key)
         now.heard_at_ns, now.rssi_dbm = self.heard_at_ns, self.rssi_dbm
         now.last, now.observations = self.last, self.observations
         now.model = now.model or self.model

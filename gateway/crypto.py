@@ -30,6 +30,7 @@ class CcmKey:
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415
         from cryptography.hazmat.primitives.ciphers.aead import AESCCM  # noqa: PLC0415
 
+        self.mark: Final = _mark(key)
         self._aes_ccm = AESCCM
         self._invalid_tag = InvalidTag
         self._key = key
@@ -57,11 +58,6 @@ class CcmKey:
     def reveal(self) -> bytes:
         """Return the key itself, for a library that opens frames by itself."""
         return self._key
-
-    @property
-    def mark(self) -> int:
-        """What tells it from another key and tells nothing of it: for where keys are not kept."""
-        return _mark(self._key)
 
     def open(self, sealed: Sealed) -> bytes:
         """Return the clear text; raise DecodeError(BAD_MIC): wrong key, altered, or cut short.
@@ -94,6 +90,7 @@ class AesKey:
         from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: PLC0415
         from cryptography.hazmat.primitives.cmac import CMAC  # noqa: PLC0415
 
+        self.mark: Final = _mark(key)
         self._key = key
         aes = algorithms.AES(key)
         self._ecb = Cipher(aes, modes.ECB())  # noqa: S305 - single blocks of a counter mode
@@ -106,11 +103,6 @@ class AesKey:
     def __hash__(self) -> int:
         """Agree with equality."""
         return hash(self._key)
-
-    @property
-    def mark(self) -> int:
-        """What tells it from another key and tells nothing of it: for where keys are not kept."""
-        return _mark(self._key)
 
     def mac(self, message: bytes) -> bytes:
         """Return the AES-CMAC of a message (RFC 4493)."""
@@ -125,7 +117,10 @@ class AesKey:
 
 
 def _mark(key: bytes) -> int:
-    """Return 48 bits of a hash: they fit the store, and a key of 128 random bits is not found."""
+    """Return what tells a key from another and tells nothing of it: for where keys are not kept.
+
+    48 bits of a hash: they fit the store, and a key of 128 random bits is not found by them.
+    """
     digest = hashlib.blake2s(key, digest_size=_MARK_BYTES, person=b"ugw mark").digest()
     return int.from_bytes(digest, "big")
 

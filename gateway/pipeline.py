@@ -114,7 +114,7 @@ class Pipeline:
 
     def to_keep(self) -> dict[str, int]:
         """Return these, and under which keys they were counted."""
-        return {**self._roster.counters(), **self._roster.marks()}
+        return self._roster.to_keep()
 
     def last_heard(self, address: str) -> int | None:
         """Return when a listed device was last heard (boot time, ns), repeats too; or None."""

@@ -101,9 +101,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.quarantined: list[Quarantined] = []
-        self.missing: dict[
-            str, str
-        ] = {}  # MODEL of what needs something not installed: the remedy
+        self.missing: dict[str, str] = {}  # MODEL of what needs what is not installed: remedy
         self.replaced: list[str] = []  # what a driver of the user took the place of, in words
         self._drivers: dict[str, LoadedDriver] = {}
         self._modems: dict[str, LoadedModem] = {}

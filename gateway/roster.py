@@ -93,25 +93,22 @@ class Roster:
             known = self._recovery.counters
             counter = known.get(device.address)
             highest = known.get(device.address + _HIGHEST, counter)
-        listed = Listed(device, counter, restored=restored)
-        listed.highest = highest
-        return listed
+        return Listed(device, counter, highest=highest, restored=restored)
 
     def _counts_for(self, device: Device) -> bool:
         """Whether what the store has of a device was counted under the keys it has now."""
         known = self._recovery.counters.get(device.address + _OF_KEY)
         return known is None or device.secret is None or known == device.secret.mark
 
-    def marks(self) -> dict[str, int]:
-        """Return under which keys the counters were counted, to be kept beside them."""
+    def to_keep(self) -> dict[str, int]:
+        """Return the counters worth keeping, and under which keys they were counted."""
         kept = self.counters()
         secrets = {address: secret for address, (secret, *_) in self._former.items()}
         secrets |= {address: one.device.secret for address, one in self.by_address.items()}
-        return {
-            address + _OF_KEY: secret.mark
-            for address, secret in secrets.items()
-            if secret is not None and address in kept
-        }
+        for address, secret in secrets.items():
+            if secret is not None and address in kept:
+                kept[address + _OF_KEY] = secret.mark
+        return kept
 
     def counters(self) -> dict[str, int]:
         """Return all replay counters worth keeping; what a store has besides may go.
