@@ -39,7 +39,8 @@ class Proxy:
 
     def __init__(self, broker_port: int, line: Line | None = None) -> None:
         self.port = 0
-        self.line = line or Line()
+        self._line = line or Line()
+        self._changed = asyncio.Event()  # set for those who wait for the line as it was
         self.passed_up = 0  # bytes, of all connections
         self.passed_down = 0
         self._broker_port = broker_port
@@ -65,6 +66,23 @@ class Proxy:
         self.cut()
         if self._ways:
             await asyncio.wait(self._ways)
+
+    @property
+    def line(self) -> Line:
+        """What the line does; a change counts for what is on it already."""
+        return self._line
+
+    @line.setter
+    def line(self, line: Line) -> None:
+        self._line = line
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def pass_time(self, bytes_per_s: int, size: int) -> None:
+        """Wait for as long as so many bytes take on the line, or until it is another."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(size / bytes_per_s):
+                await self._changed.wait()
 
     def cut(self) -> None:
         """Break all connections: both sides see a reset."""
@@ -151,7 +169,7 @@ class _Way:
                 continue
             rate = now.up_bytes_per_s if up else now.down_bytes_per_s
             if rate:
-                await asyncio.sleep(len(data) / rate)
+                await proxy.pass_time(rate, len(data))
             await line.put((clock_s() + now.latency_s, data))
             if up:
                 proxy.passed_up += len(data)

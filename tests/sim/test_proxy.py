@@ -109,6 +109,18 @@ def test_a_line_that_swallows_says_nothing_of_it_and_can_be_repaired() -> None:
     strict_run(main())
 
 
+def test_what_is_on_a_line_goes_on_as_the_line_now_is() -> None:
+    async def main() -> None:
+        async with through(Line(up_bytes_per_s=1)) as (_, proxy, (reader, writer)):
+            writer.write(b"x" * 1000)  # a quarter of an hour, as it is
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(reader.read(1), 0.1)
+            proxy.line = Line()
+            assert await reader.readexactly(1000) == b"x" * 1000
+
+    strict_run(main())
+
+
 def test_a_cut_is_seen_by_both_sides() -> None:
     async def main() -> None:
         async with through() as (echo, proxy, (reader, writer)):
