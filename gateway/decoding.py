@@ -12,10 +12,10 @@ import msgspec
 from gateway.admission import REPLAY_POSSIBLE, Listed
 from gateway.core import refusal
 from gateway.core.context import Context
+from gateway.core.judgement import judge
 from gateway.core.refusal import DecodeError
 from gateway.crypto import CcmKey
 from gateway.driver import LoadedDriver, Outcome, Payload
-from gateway.judgement import judge
 from gateway.lorawan import parse
 from gateway.model import Frame, Result, Sealed
 from gateway.registry import Registry

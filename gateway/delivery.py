@@ -19,7 +19,7 @@ import msgspec
 
 from gateway.books import Books, Parcel
 from gateway.bundle import MAX_OBSERVATIONS, Packer, Renderer, pack, split
-from gateway.core import policy
+from gateway.core import policy, puback
 from gateway.health import Health
 from gateway.keeper import Keeper, KeepLimits
 from gateway.lanes import Lanes
@@ -318,12 +318,12 @@ class Delivery:
         """Settle a parcel, or put it where it waits again."""
         if parcel.over:
             pass  # dropped meanwhile: whether it arrived or not, it is declared lost
-        elif ending.verdict in {policy.SETTLE, policy.SETTLE_UNHEARD}:
+        elif ending.verdict in {puback.SETTLE, puback.SETTLE_UNHEARD}:
             self._books.settle(parcel)
             self._health.acknowledged_at_ns = self._clock.boot_ns()
             self.keeper.settled()
             self._room.set()
-        elif ending.verdict == policy.SET_ASIDE:
+        elif ending.verdict == puback.SET_ASIDE:
             self.keeper.condemn(parcel, _reason(ending))
         else:
             self._wait_again(parcel, ending)
@@ -338,9 +338,9 @@ class Delivery:
         The last on the live lane counts as the newest: what was refused there travels on replay.
         """
         was_live = ending.lane is Lane.LIVE
-        if ending.verdict == policy.KEEP:
+        if ending.verdict == puback.KEEP:
             self._replay([parcel, *(self._lanes.kept() if was_live else ())], go_back=was_live)
-        elif was_live and (parcel.berth is None or ending.verdict == policy.SPLIT):
+        elif was_live and (parcel.berth is None or ending.verdict == puback.SPLIT):
             self._lanes.put_back_live([parcel])
         else:
             self._replay([parcel], go_back=ending.verdict == LOST)

@@ -137,7 +137,9 @@ class LoadedDriver(msgspec.Struct, frozen=True, kw_only=True):
     """A driver whose interface has been checked."""
 
     model: str
-    decode: Callable[[Any, Context], Sequence[Reading]]  # Any: Payload, as `payload` has it
+    decode: Callable[
+        [Any, Context], list[Reading] | tuple[Reading, ...]
+    ]  # Any: Payload, as `payload` has it
     sealed: Callable[[Any, Context], SealedFrame | None] | None = None
     packet_counter: Callable[[Any], int | None] | None = None
     offload: Offload | None = None  # who makes of a payload what `decode` is given, elsewhere

@@ -14,13 +14,13 @@ from typing import Final, Protocol
 
 from gateway.admission import Device, Listed, RepeatError
 from gateway.core import refusal
+from gateway.core.judgement import mark
 from gateway.core.policy import thinning_ns
 from gateway.core.refusal import DecodeError
 from gateway.decoding import conclude, opened, read, recognise
 from gateway.driver import LoadedDriver, Payload
 from gateway.elsewhere import Back, Elsewhere
 from gateway.health import Health
-from gateway.judgement import mark
 from gateway.model import (
     Frame,
     Level,

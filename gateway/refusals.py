@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from gateway.core import policy
+from gateway.core import puback
 from gateway.health import Health
 from gateway.model import Lane
 from gateway.rim import Rim
@@ -58,7 +58,7 @@ class Refusals:
             self._in_a_row = 0
         if unheard:
             self._health.audience.missed(self._lane, self._clock.boot_ns())
-            self._notice(policy.NO_MATCHING_SUBSCRIBERS)
+            self._notice(puback.NO_MATCHING_SUBSCRIBERS)
         else:
             self._health.audience.reached(self._lane, self._clock.boot_ns())
             self._noticed = None
@@ -71,16 +71,16 @@ class Refusals:
     def refused(self, key: Key, reason_code: int) -> str:
         """Leave the lane alone for a while; return what becomes of the bundle."""
         self._back_off(reason_code)
-        if reason_code == policy.NO_MATCHING_SUBSCRIBERS:  # no bundle's fault
+        if reason_code == puback.NO_MATCHING_SUBSCRIBERS:  # no bundle's fault
             self._health.audience.missed(self._lane, self._clock.boot_ns())
-            return policy.KEEP
+            return puback.KEEP
         refusals, taken_before = self._blamed.pop(key, (0, self._taken))
-        if policy.is_hopeless(refusals + 1, self._taken - taken_before):
-            return policy.SET_ASIDE
+        if puback.is_hopeless(refusals + 1, self._taken - taken_before):
+            return puback.SET_ASIDE
         self._blamed[key] = (refusals + 1, taken_before)
         if len(self._blamed) > _BLAMED_REMEMBERED:
             self._blamed.popitem(last=False)
-        return policy.KEEP
+        return puback.KEEP
 
     def _back_off(self, reason_code: int) -> None:
         if self.is_blocked:

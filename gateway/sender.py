@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.books import Parcel
 from gateway.bundle import Renderer
-from gateway.core import policy
+from gateway.core import policy, puback
 from gateway.health import Health
 from gateway.model import Lane, Outcome
 from gateway.refusals import Key, Refusals
@@ -239,9 +239,9 @@ class Sender:
 
     def _judge(self, flight: _Flight, code: int) -> str:
         parcel, refusals = flight.parcel, self._lanes[flight.lane].refusals
-        verdict = policy.verdict(code, require_subscriber=self._limits.require_subscriber)
-        if verdict in {policy.SETTLE, policy.SETTLE_UNHEARD}:
-            unheard = verdict == policy.SETTLE_UNHEARD
+        verdict = puback.verdict(code, require_subscriber=self._limits.require_subscriber)
+        if verdict in {puback.SETTLE, puback.SETTLE_UNHEARD}:
+            unheard = verdict == puback.SETTLE_UNHEARD
             if unheard and not parcel.over:
                 self._health.observations.unheard += parcel.count
             refusals.taken(unheard=unheard)
@@ -249,21 +249,21 @@ class Sender:
             self._lanes[flight.lane].proven = True
             return verdict
         refusals.count(code)
-        if verdict == policy.KEEP:
+        if verdict == puback.KEEP:
             # That nobody listens is no bundle's fault: the order stays.
-            parcel.refusals += code != policy.NO_MATCHING_SUBSCRIBERS
+            parcel.refusals += code != puback.NO_MATCHING_SUBSCRIBERS
             return refusals.refused(_key(parcel), code)
-        if verdict == policy.SPLIT:
+        if verdict == puback.SPLIT:
             self._suspect(flight)
-            return policy.SET_ASIDE if parcel.count == 1 else policy.SPLIT
+            return puback.SET_ASIDE if parcel.count == 1 else puback.SPLIT
         return verdict
 
     def _look_at_the_end(self, outcome: Outcome) -> None:
         """Learn from how a connection ended, once: its parcels hear of it one by one."""
-        if outcome.ended_with == policy.PACKET_TOO_LARGE and not self._blamed:
+        if outcome.ended_with == puback.PACKET_TOO_LARGE and not self._blamed:
             self._blamed = True
             largest = max(self._flights, key=lambda flight: flight.size)
-            self._lanes[largest.lane].refusals.count(policy.PACKET_TOO_LARGE)
+            self._lanes[largest.lane].refusals.count(puback.PACKET_TOO_LARGE)
             self._suspect(largest)
         if self._looked:
             return
@@ -289,7 +289,7 @@ class Sender:
         """
         parcel = flight.parcel
         sure = parcel.count == 1 and self._suspects.get(_key(parcel), 0) >= _SURE
-        return policy.SET_ASIDE if sure else LOST
+        return puback.SET_ASIDE if sure else LOST
 
     # ----------------------------------------------------------------------------------- deadlines
     def _arm(self, now: int) -> None:

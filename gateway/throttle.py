@@ -9,7 +9,7 @@ What a slow link has taught outlives the connection; what the broker allows is a
 from typing import Final
 
 from gateway.bundle import HEADROOM_BYTES, MAX_BYTES
-from gateway.core import policy
+from gateway.core import narrowing
 
 _MQTT_BYTES: Final = 2  # a PUBLISH is larger than its payload by more than that
 
@@ -56,31 +56,31 @@ class Throttle:
 
     def timed_out(self) -> None:
         """Hear that an acknowledgement did not come in time."""
-        self._window, self._target = policy.narrowed(self.window, self.max_bundle_bytes)
+        self._window, self._target = narrowing.narrowed(self.window, self.max_bundle_bytes)
         self._acknowledged = 0
         self._settle()
 
     def acknowledged(self, sent_ns: int, now_ns: int) -> None:
         """Hear that one came, for what was sent then."""
         waited_ns = now_ns - sent_ns
-        if policy.is_slow(waited_ns):
+        if narrowing.is_slow(waited_ns):
             if sent_ns >= self._narrowed_at_ns:  # else it is what was sent before that is slow
                 self._narrowed_at_ns = now_ns
                 self.timed_out()
             return
         if self._window == self._most_window and self._target == MAX_BYTES:
             return
-        if not policy.is_quick(waited_ns):
+        if not narrowing.is_quick(waited_ns):
             return
         self._acknowledged += 1
         if self._acknowledged >= self.window:
             self._acknowledged = 0
-            self._window, self._target = policy.widened(
+            self._window, self._target = narrowing.widened(
                 self._window, self._target, self._most_window, MAX_BYTES
             )
             self._settle()
 
     def found_too_large(self, payload_bytes: int) -> None:
         """Learn from a packet that the broker found too large."""
-        self._learned_packet = min(self._learned_packet, policy.learned_limit(payload_bytes))
+        self._learned_packet = min(self._learned_packet, narrowing.learned_limit(payload_bytes))
         self._settle()

@@ -19,7 +19,7 @@ from gateway.bulletin.memory import ANNOUNCED, Memory
 from gateway.bulletin.rota import Rota
 from gateway.bulletin.seen import Seen
 from gateway.config import DeviceSettings, Settings
-from gateway.core import vocabulary
+from gateway.core import terms
 from gateway.core.identity import topic_level
 from gateway.uplink import meta
 from gateway.uplink.state import Key
@@ -212,7 +212,7 @@ def _recalled(word: str | None) -> _Announced | None:
         log.warning("not known who was announced before cause=%r", str(error))
         return None
     announced.devices = {
-        level: [key for key in keys if vocabulary.known(key[0])]
+        level: [key for key in keys if terms.known(key[0])]
         for level, keys in announced.devices.items()
     }
     return announced

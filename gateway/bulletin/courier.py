@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import msgspec
 
 from gateway.clock import Clock
-from gateway.core import policy
+from gateway.core import puback
 from gateway.core.backoff import FIRST_S, MOST_S, delay_s
 from gateway.model import Outcome
 from gateway.vitals import Vitals
@@ -174,6 +174,6 @@ class Courier:
 def _ending(reason_code: int | None) -> Ending:
     if reason_code is None:
         return Ending.LOST
-    if reason_code < policy.FAILURE:
+    if reason_code < puback.FAILURE:
         return Ending.TOLD
     return Ending.IMPOSSIBLE if reason_code in _NEVER else Ending.REFUSED

@@ -16,14 +16,14 @@ import msgspec
 from gateway.cli.decode_input import Asked
 from gateway.codecs.proposals import as_written
 from gateway.codecs.trial import Trial
-from gateway.core import wire
+from gateway.core import document, wire
 from gateway.core.advertisement import structures
 from gateway.core.context import Context
+from gateway.core.judgement import judge
 from gateway.core.refusal import DecodeError
 from gateway.decoding import Once, read
 from gateway.driver import LoadedDriver, Payload, SealedFrame
 from gateway.foreign import bare, guarded
-from gateway.judgement import judge
 from gateway.model import Result, Structure
 from gateway.registry import Registry, payload_of
 
@@ -53,8 +53,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     def line(self) -> str:
         """Return it as one line of JSON."""
-        results = wire.Items(*[wire.Rendered(wire.result(one)) for one in self.results])
-        decoded = None if self.decoded is None else wire.Rendered(self.decoded)
+        results = document.Items(*[document.Rendered(wire.result(one)) for one in self.results])
+        decoded = None if self.decoded is None else document.Rendered(self.decoded)
         pairs: list[tuple[str, object]] = [
             ("driver", self.driver),
             ("results", results),
@@ -64,13 +64,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         if self.weak:
             pairs.append(("weak", True))
         if self.candidates:
-            pairs.append(("candidates", wire.Items(*self.candidates)))
+            pairs.append(("candidates", document.Items(*self.candidates)))
         if self.proposed is not None:
-            pairs.append(("proposed", wire.Fields(*self.proposed.items())))
-            pairs.append(("unmapped", wire.Items(*self.unmapped)))
+            pairs.append(("proposed", document.Fields(*self.proposed.items())))
+            pairs.append(("unmapped", document.Items(*self.unmapped)))
         if self.cause:
             pairs.append(("cause", self.cause))
-        return wire.document(pairs)
+        return document.render(pairs)
 
 
 class Decoder:

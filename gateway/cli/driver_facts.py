@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.conformance.examples import documents
-from gateway.core import vocabulary
+from gateway.core import terms, vocabulary
 from gateway.driver import (
     LISTED_SERVICE,
     LOCAL_NAME,
@@ -131,7 +131,7 @@ def properties(file: str | Path) -> list[str]:
     constants = (
         node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)
     )
-    return sorted({c for c in constants if isinstance(c, str) and vocabulary.known(c)})
+    return sorted({c for c in constants if isinstance(c, str) and terms.known(c)})
 
 
 def _sources(file: Path) -> set[Path]:

@@ -18,7 +18,7 @@ import msgspec
 
 from gateway.codecs.output import Flat, Scalar
 from gateway.codecs.rules import Rule, conversion
-from gateway.core import vocabulary
+from gateway.core import terms, vocabulary
 
 _VOCABULARY: Final = Path(vocabulary.__file__).with_name("vocabulary.csv")
 _SPLIT: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|[^A-Za-z0-9]+")
@@ -134,7 +134,7 @@ def _by_name(name: str, value: Scalar) -> Rule | None:
     if name in _BATTERY:
         return _battery(name, value)
     meant = _NAMES.get(name, name)
-    return Rule(meant) if not meant.startswith("x_") and vocabulary.known(meant) else None
+    return Rule(meant) if not meant.startswith("x_") and terms.known(meant) else None
 
 
 def _battery(name: str, value: Scalar) -> Rule | None:

@@ -1,7 +1,7 @@
 """The `decode` of a device with a codec: the values that came back, by its map."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from gateway.codecs.output import Flat
 from gateway.codecs.rules import Rule, apply
@@ -21,7 +21,7 @@ class Reader:
         self._rules = rules
         self._told = False
 
-    def __call__(self, values: Flat, _context: Context) -> Sequence[Reading]:
+    def __call__(self, values: Flat, _context: Context) -> list[Reading]:
         """Return the readings of what the map names."""
         if not self._told and (unmapped := [path for path in values if path not in self._rules]):
             self._told = True

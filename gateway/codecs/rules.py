@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from gateway.codecs.output import Flat, Scalar
-from gateway.core import vocabulary
+from gateway.core import terms, vocabulary
 from gateway.model import Reading, Value
 
 _PLACES: Final = 18  # as many as a reading may have
@@ -111,7 +111,7 @@ def _reading(rule: Rule, value: Scalar) -> Reading:
     if rule.values is not None and value is not None:
         value = rule.values.get(_key(value))
     meant, scale = _meant(rule, value)
-    if not vocabulary.fits(rule.property, meant, scale):
+    if not terms.fits(rule.property, meant, scale):
         meant, scale = None, 0
     return rule.property, meant, scale, rule.channel
 

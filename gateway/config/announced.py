@@ -8,14 +8,14 @@ from gateway.config.explain import did_you_mean
 from gateway.config.findings import quoted
 from gateway.config.quantities import Duration
 from gateway.config.section import Label, Number, Section, Slug, fault
-from gateway.core import vocabulary
+from gateway.core import terms
 from gateway.core.properties import TABLE
 
 _NAMES = [line.split(" ", 1)[0] for line in TABLE.split("\n") if line]
 
 
 def _known_property(name: str) -> str:
-    if not vocabulary.known(name):
+    if not terms.known(name):
         why = f"{quoted(name)} is not in the vocabulary{did_you_mean(name, _NAMES)}"
         raise fault(why)
     return name

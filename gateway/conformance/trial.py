@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.conformance.checks import MisbehavedError, called
 from gateway.conformance.examples import Sample, payload_of
-from gateway.core import refusal, vocabulary, wire
+from gateway.core import refusal, terms, vocabulary, wire
 from gateway.core.refusal import DecodeError
 from gateway.crypto import CcmKey
 from gateway.decoding import Once, unseal
@@ -105,9 +105,9 @@ def faults(readings: Any) -> Iterator[str]:  # noqa: ANN401 - what a driver retu
         yield f"returned {readings!r:.200}: {error}"
         return
     for name, value, scale, _ in listed:
-        if not vocabulary.known(name):
+        if not terms.known(name):
             yield f"{name!r} is no property of the vocabulary"
-        elif not vocabulary.fits(name, value, scale):
+        elif not terms.fits(name, value, scale):
             kind = vocabulary.lookup(name).type
             yield f"{name} is {value!r} with scale {scale}, and has to be {_KINDS.get(kind, kind)}"
     keys = [(name, channel) for name, _, _, channel in listed]

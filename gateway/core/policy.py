@@ -10,20 +10,6 @@ _SECOND_NS = 1_000_000_000
 LIVE = "live"
 REPLAY = "replay"
 
-# Verdicts on a PUBACK: what becomes of the bundle.
-SETTLE = "settle"  # the broker has it
-SETTLE_UNHEARD = "settle_unheard"  # the broker has it, and nobody who wants it
-KEEP = "keep"  # still ours: it is sent again, when its lane has waited
-SPLIT = "split"  # too large: it is sent again in parts
-SET_ASIDE = "set_aside"  # it will never be taken
-
-FAILURE = 0x80  # reason codes from here on are failures (MQTT 5, 2.4)
-NO_MATCHING_SUBSCRIBERS = 0x10  # MQTT 5, 3.4.2.1
-_TOPIC_NAME_INVALID = 0x90
-PACKET_TOO_LARGE = 0x95  # of a DISCONNECT (3.14.2.1), and of brokers that say it in a PUBACK
-_PAYLOAD_FORMAT_INVALID = 0x99
-_HOPELESS_REFUSALS = 5
-
 # Levels of a backlog (gateway.model.Level)
 NORMAL = "normal"
 ELEVATED = "elevated"
@@ -36,12 +22,6 @@ _THINNING_NS = {  # between two observations of a routine device
     CRITICAL: 600 * _SECOND_NS,
     FULL: 600 * _SECOND_NS,
 }
-
-# How far a slow link narrows what is on its way, and by what it widens again.
-LEAST_TARGET_BYTES = 2_000
-TARGET_STEP_BYTES = 2_000
-SLOW_ACK_NS = 5 * _SECOND_NS
-QUICK_ACK_NS = 2 * _SECOND_NS
 
 # Time qualities of docs/reference/schema.md
 RECONSTRUCTED = "reconstructed"
@@ -80,27 +60,6 @@ def lane(age_ns: int, live_max_age_ns: int) -> str:
     return REPLAY if age_ns > live_max_age_ns else LIVE
 
 
-def verdict(reason_code: int, *, require_subscriber: bool) -> str:
-    """Return what a PUBACK's reason code decides about the bundle."""
-    if reason_code == NO_MATCHING_SUBSCRIBERS:
-        return KEEP if require_subscriber else SETTLE_UNHEARD
-    if reason_code < FAILURE:
-        return SETTLE
-    if reason_code == PACKET_TOO_LARGE:
-        return SPLIT
-    if reason_code in (_TOPIC_NAME_INVALID, _PAYLOAD_FORMAT_INVALID):
-        return SET_ASIDE
-    return KEEP
-
-
-def is_hopeless(refusals: int, others_since: int) -> bool:
-    """Whether a bundle refused so often is itself the reason.
-
-    `others_since` have been taken on its lane since it was refused first.
-    """
-    return refusals >= _HOPELESS_REFUSALS and others_since > 0
-
-
 def time_quality(sealed_quality: str, *, same_boot: bool, synchronised_since: bool) -> str:
     """Return the time quality of a bundle that is rendered now.
 
@@ -136,31 +95,3 @@ def level(used: int, cap: int, before: str, *, refused: bool) -> str:
 def thinning_ns(level: str) -> int:
     """Return how long a routine device has to wait for its next observation at a level."""
     return _THINNING_NS[level]
-
-
-def is_slow(waited_ns: int) -> bool:
-    """Whether an acknowledgement took so long that what is fresh waits too long behind others."""
-    return waited_ns > SLOW_ACK_NS
-
-
-def is_quick(waited_ns: int) -> bool:
-    """Whether an acknowledgement came so soon that more may be on the way."""
-    return waited_ns <= QUICK_ACK_NS
-
-
-def narrowed(window: int, target_bytes: int) -> tuple[int, int]:
-    """Return window and bundle size after an acknowledgement was slow, or did not come in time."""
-    return max(1, window // 2), max(LEAST_TARGET_BYTES, target_bytes // 2)
-
-
-def widened(
-    window: int, target_bytes: int, most_window: int, most_target_bytes: int
-) -> tuple[int, int]:
-    """Return window and bundle size after a whole window was acknowledged."""
-    target_bytes = min(most_target_bytes, target_bytes + TARGET_STEP_BYTES)
-    return min(most_window, window + 1), target_bytes
-
-
-def learned_limit(suspect_bytes: int) -> int:
-    """Return how large a packet may be at a broker that found one of that size too large."""
-    return max(LEAST_TARGET_BYTES, suspect_bytes // 2)

@@ -5,10 +5,18 @@ outside: it may hold anything, in any range, with the unit "1". Comparisons are 
 integers and powers of ten, never floats.
 """
 
-from gateway.core.properties import TABLE
 
-_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789_"
-_MAX_NAME = 64
+def _line(name: str) -> str:
+    """Return a property's line of the table, nothing for a name that is in none."""
+    # It takes 7 kB of an ESP32's memory: there `source` is another, and this is never imported.
+    from gateway.core.properties import TABLE  # noqa: PLC0415
+
+    start = TABLE.find("\n" + name + " ") + 1
+    return TABLE[start : TABLE.find("\n", start)] if start else ""
+
+
+# Where a property's line comes from, in a list so that it can be another place: [function].
+source = [_line]
 
 
 class Property:
@@ -40,42 +48,16 @@ def lookup(name: str) -> Property:
     """Return a property of the vocabulary. Raises KeyError for any other name, an `x_` one too."""
     found = _properties.get(name)
     if found is None:
-        start = TABLE.find("\n" + name + " ") + 1
-        if not start or " " in name:
+        line = "" if " " in name else source[0](name)
+        if not line:
             raise KeyError(name)
-        found = _properties[name] = Property(TABLE[start : TABLE.find("\n", start)])
+        found = _properties[name] = Property(line)
     return found
-
-
-def known(name: str) -> bool:
-    """Whether results may carry this name: one of the vocabulary, or a well-formed `x_` name."""
-    if name.startswith("x_"):
-        return len("x_") < len(name) <= _MAX_NAME and not name.strip(_LETTERS)
-    try:
-        lookup(name)
-    except KeyError:
-        return False
-    return True
 
 
 def unit(name: str) -> str:
     """Return the property's unit (UCUM). Raises KeyError for a name that is not known."""
     return "1" if name.startswith("x_") else lookup(name).unit
-
-
-def fits(name: str, value: int | str | None, scale: int) -> bool:
-    """Whether a reading's value is of the property's type; None, the sensor's "no value", always.
-
-    Raises KeyError for a name that is not known.
-    """
-    if value is None or name.startswith("x_"):
-        return True
-    wanted = lookup(name).type
-    if isinstance(value, bool):
-        return wanted == "boolean"
-    if isinstance(value, str):
-        return wanted == "string"
-    return wanted == "number" or (wanted == "integer" and (scale <= 0 or value % _ten(scale) == 0))
 
 
 def in_range(name: str, value: int | str | None, scale: int) -> bool:

@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from gateway.core import wire
-from gateway.core.wire import Items
+from gateway.core import document, wire
+from gateway.core.document import Items
 from gateway.model import Loss, Moment, PreviousStream
 from gateway.uplink import status
 from gateway.uplink.status import Identity, Pair
@@ -61,4 +61,4 @@ def render(identity: Identity, event: Event, sent_ms: int | None) -> bytes:
         ("kind", event.kind),
         *(pair for pair in event.fields if pair[1] != ""),
     )
-    return wire.document(pairs).encode()
+    return document.render(pairs).encode()

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from gateway.core import policy
+from gateway.core import puback
 from gateway.model import Outcome
 
 log = logging.getLogger(__name__)
@@ -68,10 +68,10 @@ class Heartbeat:
         code = outcome.reason_code
         if code is None:  # the connection has ended, and this with it
             return
-        if code < policy.FAILURE:
+        if code < puback.FAILURE:
             self._told()
         elif not self._refused:
             log.warning("status refused reason=%r", outcome.cause)
-        self._refused = code >= policy.FAILURE
+        self._refused = code >= puback.FAILURE
         if self._outdated:
             self.tell()

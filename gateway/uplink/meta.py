@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from gateway.config import DeviceSettings, LocationSettings, PropertySettings, Settings
-from gateway.core import vocabulary, wire
-from gateway.core.wire import Decimal, Fields, Items
+from gateway.core import document, vocabulary
+from gateway.core.document import Decimal, Fields, Items
 from gateway.uplink.state import Key
 from gateway.uplink.status import Pair
 
@@ -45,8 +45,8 @@ def device(urn: str, given: DeviceSettings, seen: Collection[Key]) -> bytes:
         ),
     )
     head: tuple[Pair, ...] = (("schema", DEVICE_SCHEMA), ("device", urn))
-    revision = max(1, binascii.crc32(wire.document((*head, *content)).encode()))
-    return wire.document((*head, ("metaRev", revision), *content)).encode()
+    revision = max(1, binascii.crc32(document.render((*head, *content)).encode()))
+    return document.render((*head, ("metaRev", revision), *content)).encode()
 
 
 def gateway(settings: Settings, software: str) -> bytes:
@@ -66,7 +66,7 @@ def gateway(settings: Settings, software: str) -> bytes:
         ("transports", Items(*transports)),
         ("devices", len(settings.devices)),
     )
-    return wire.document(pairs).encode()
+    return document.render(pairs).encode()
 
 
 def _given(*pairs: Pair) -> Iterator[Pair]:

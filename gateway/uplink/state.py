@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from gateway.core import wire
-from gateway.core.wire import Decimal
+from gateway.core import document, wire
+from gateway.core.document import Decimal
 from gateway.model import Result
 
 _WITHOUT_VALUE: Final = ("bad", "missing")
@@ -36,7 +36,7 @@ def render(
     if rssi_dbm is not None:
         pairs.append(("rssi", rssi_dbm))
     pairs += sorted((name(key), _value(result)) for key, result in values.items())
-    return wire.document(pairs).encode()
+    return document.render(pairs).encode()
 
 
 def name(key: Key) -> str:

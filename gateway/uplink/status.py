@@ -10,8 +10,8 @@ from typing import Final, Literal
 import msgspec
 
 from gateway.clock import ClockReading, ClockState
-from gateway.core import wire
-from gateway.core.wire import Fields, Items
+from gateway.core import document, wire
+from gateway.core.document import Fields, Items
 from gateway.health import Health
 from gateway.model import Level, Loss, ObservationClass, PreviousStream, TransportState
 
@@ -154,7 +154,7 @@ def offline(identity: Identity, standing: Standing, report: StatusReport) -> byt
 def will(identity: Identity, session: int) -> bytes:
     """Render what the broker says when we are gone: no more than will still be true then."""
     pairs = (*_head(identity, session), ("state", "offline"), ("clean", False))
-    return wire.document(pairs).encode()
+    return document.render(pairs).encode()
 
 
 def previous_stream(stream: PreviousStream) -> Fields:
@@ -170,7 +170,7 @@ def previous_stream(stream: PreviousStream) -> Fields:
 def _whole(identity: Identity, standing: Standing, report: StatusReport, *state: Pair) -> bytes:
     head = _head(identity, standing.session, *_sent(report))
     body = _body(report, standing.guarantee)
-    return wire.document((*head, *state, *body)).encode()
+    return document.render((*head, *state, *body)).encode()
 
 
 def _head(identity: Identity, session: int, *sent: Pair) -> tuple[Pair, ...]:

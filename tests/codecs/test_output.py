@@ -13,10 +13,10 @@ from gateway.codecs.output import CodecError, flatten, understand
 from gateway.codecs.proposals import as_written, propose
 from gateway.codecs.reader import Reader
 from gateway.codecs.rules import Rule, UnitError, apply, conversion, units_for
-from gateway.core import vocabulary, wire
+from gateway.core import terms, vocabulary, wire
 from gateway.core.context import Context
+from gateway.core.judgement import judge
 from gateway.core.properties import TABLE
-from gateway.judgement import judge
 
 SCALARS = (
     st.none()
@@ -136,7 +136,7 @@ def test_whatever_map_and_output_the_readings_are_fit_to_be_published(
     readings = apply(rules, values)
     assert len(readings) == len(rules.keys() & values.keys())
     for name, value, scale, _ in readings:
-        assert vocabulary.fits(name, value, scale)
+        assert terms.fits(name, value, scale)
         assert 0 <= scale <= 18
         assert value is None or isinstance(value, bool | str) or abs(value) < 10**36
     for judged in judge(readings, ()):
@@ -268,6 +268,6 @@ def test_a_proposal_is_always_one_the_configuration_would_take(tree: object) -> 
     except CodecError:
         return
     rules = propose(values)
-    assert all(vocabulary.known(rule.property) for rule in rules.values())
+    assert all(terms.known(rule.property) for rule in rules.values())
     names = [(rule.property, rule.channel) for rule in rules.values()]
     assert len(names) == len(set(names))

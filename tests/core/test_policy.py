@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core import policy
+from gateway.core import narrowing, policy, puback
 
 SECOND_NS = 1_000_000_000
 FLIGHT = st.integers(0, 20)
@@ -45,32 +45,32 @@ def test_what_is_older_than_the_live_limit_travels_on_the_replay_lane(
 
 @given(reason_code=st.integers(0, 255), demanding=st.booleans())
 def test_only_what_the_broker_has_is_settled(*, reason_code: int, demanding: bool) -> None:
-    verdict = policy.verdict(reason_code, require_subscriber=demanding)
-    settles = verdict in {policy.SETTLE, policy.SETTLE_UNHEARD}
+    verdict = puback.verdict(reason_code, require_subscriber=demanding)
+    settles = verdict in {puback.SETTLE, puback.SETTLE_UNHEARD}
     assert settles == (reason_code < 0x80 and not (demanding and reason_code == 0x10))
 
 
 @pytest.mark.parametrize(
     ("reason_code", "verdict"),
     [
-        (0x00, policy.SETTLE),
-        (0x10, policy.SETTLE_UNHEARD),
-        (0x80, policy.KEEP),
-        (0x83, policy.KEEP),
-        (0x87, policy.KEEP),
-        (0x90, policy.SET_ASIDE),
-        (0x91, policy.KEEP),
-        (0x95, policy.SPLIT),
-        (0x97, policy.KEEP),
-        (0x99, policy.SET_ASIDE),
+        (0x00, puback.SETTLE),
+        (0x10, puback.SETTLE_UNHEARD),
+        (0x80, puback.KEEP),
+        (0x83, puback.KEEP),
+        (0x87, puback.KEEP),
+        (0x90, puback.SET_ASIDE),
+        (0x91, puback.KEEP),
+        (0x95, puback.SPLIT),
+        (0x97, puback.KEEP),
+        (0x99, puback.SET_ASIDE),
     ],
 )
 def test_each_reason_code_has_its_verdict(reason_code: int, verdict: str) -> None:
-    assert policy.verdict(reason_code, require_subscriber=False) == verdict
+    assert puback.verdict(reason_code, require_subscriber=False) == verdict
 
 
 def test_what_nobody_subscribes_to_is_kept_where_a_subscriber_is_required() -> None:
-    assert policy.verdict(0x10, require_subscriber=True) == policy.KEEP
+    assert puback.verdict(0x10, require_subscriber=True) == puback.KEEP
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_what_nobody_subscribes_to_is_kept_where_a_subscriber_is_required() -> N
 def test_five_refusals_condemn_a_bundle_if_others_were_taken_meanwhile(
     *, refusals: int, others: int, hopeless: bool
 ) -> None:
-    assert policy.is_hopeless(refusals, others) is hopeless
+    assert puback.is_hopeless(refusals, others) is hopeless
 
 
 @pytest.mark.parametrize(
@@ -119,16 +119,16 @@ def test_the_fuller_the_rarer_a_routine_device_is_let_in(level: str, seconds: in
 def test_a_slow_link_narrows_to_one_small_bundle_and_widens_back(window: int, target: int) -> None:
     now = window, target
     for _ in range(12):
-        now = policy.narrowed(*now)
+        now = narrowing.narrowed(*now)
     assert now == (1, 2_000)
     for _ in range(1000):
-        now = policy.widened(*now, window, target)
+        now = narrowing.widened(*now, window, target)
     assert now == (window, target)
 
 
 def test_who_found_a_packet_too_large_is_sent_half_of_it_next_time() -> None:
-    assert policy.learned_limit(12_000) == 6_000
-    assert policy.learned_limit(3_000) == 2_000
+    assert narrowing.learned_limit(12_000) == 6_000
+    assert narrowing.learned_limit(3_000) == 2_000
 
 
 @pytest.mark.parametrize("same_boot", [True, False])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core import vocabulary, wire
+from gateway.core import terms, vocabulary, wire
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / "tools/vocabulary"
@@ -54,7 +54,7 @@ def test_each_property_is_looked_up_as_it_stands_in_the_table(row: dict[str, str
         assert (limit is None) == (text == "")
         if limit is not None:
             assert Decimal(limit[0]).scaleb(-limit[1]) == Decimal(text)
-    assert vocabulary.known(row["name"])
+    assert terms.known(row["name"])
     assert vocabulary.unit(row["name"]) == row["ucum"]
 
 
@@ -66,7 +66,7 @@ def test_each_property_is_fit_to_be_published(row: dict[str, str]) -> None:
     assert row["statistic"] in STATISTICS
     assert row["ha_component"] == ("binary_sensor" if row["type"] == "boolean" else "sensor")
     assert not row["name"].startswith("x_")
-    assert vocabulary.known("x_" + row["name"])  # the name is a token
+    assert terms.known("x_" + row["name"])  # the name is a token
     assert wire.quote(row["ucum"]) == f'"{row["ucum"]}"'  # wire renders units without looking
     if row["min"] and row["max"]:
         assert Decimal(row["min"]) < Decimal(row["max"])
@@ -81,7 +81,7 @@ def test_ids_and_names_are_unique_and_ids_only_appended() -> None:
 @given(name=st.text())
 def test_any_other_name_is_unknown(name: str) -> None:
     if name not in BY_NAME:
-        assert not vocabulary.known(name)
+        assert not terms.known(name)
         with pytest.raises(KeyError):
             vocabulary.lookup(name)
 
@@ -91,7 +91,7 @@ def test_any_other_name_is_unknown(name: str) -> None:
     ["", " ", "\n", "air_temp", "air_temperature 1", "1", "-", "x_", "x_Ä", "x_" + "a" * 63],
 )
 def test_what_only_resembles_a_name_is_unknown(name: str) -> None:
-    assert not vocabulary.known(name)
+    assert not terms.known(name)
 
 
 @given(
@@ -146,14 +146,14 @@ def test_a_value_fits_the_type_of_its_property(
     }[type(value)]
     if type(value) is int and Fraction(value) * Fraction(10) ** -scale % 1:
         types = {"number"}
-    assert vocabulary.fits(row["name"], value, scale) == (row["type"] in types)
+    assert terms.fits(row["name"], value, scale) == (row["type"] in types)
 
 
 @pytest.mark.parametrize("value", [None, True, "text", 10**30])
 def test_a_name_of_ones_own_may_hold_anything(value: int | str | None) -> None:
-    assert vocabulary.known("x_own")
+    assert terms.known("x_own")
     assert vocabulary.unit("x_own") == "1"
-    assert vocabulary.fits("x_own", value, 2)
+    assert terms.fits("x_own", value, 2)
     assert vocabulary.in_range("x_own", value, 2)
 
 

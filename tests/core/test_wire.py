@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.core import vocabulary, wire
+from gateway.core import document, vocabulary, wire
 
 EXACT = Context(prec=200)
 INTEGERS = st.integers(-(10**40), 10**40)
@@ -175,29 +175,29 @@ JSON = st.recursive(
 def _value(value: object) -> object:
     """Turn a list into Items, a tuple of pairs into Fields."""
     if isinstance(value, list):
-        return wire.Items(*map(_value, value))
+        return document.Items(*map(_value, value))
     if isinstance(value, tuple):
-        return wire.Fields(*((key, _value(inner)) for key, inner in value))
+        return document.Fields(*((key, _value(inner)) for key, inner in value))
     return value
 
 
 @given(pairs=st.lists(st.tuples(st.text(), JSON)))
 def test_a_document_keeps_its_fields_in_their_order(pairs: list[tuple[str, object]]) -> None:
-    text = wire.document([(key, _value(value)) for key, value in pairs])
+    text = document.render([(key, _value(value)) for key, value in pairs])
     assert json.loads(text, object_pairs_hook=tuple) == tuple(pairs)
 
 
 @given(mantissa=INTEGERS, scale=SCALES)
 def test_a_document_takes_exact_decimals_and_rendered_parts(mantissa: int, scale: int) -> None:
-    pairs = (("d", wire.Decimal(mantissa, scale)), ("r", wire.Rendered('[{"a":1}]')))
+    pairs = (("d", document.Decimal(mantissa, scale)), ("r", document.Rendered('[{"a":1}]')))
     number = _reference_decimal(mantissa, scale)
-    assert wire.document(pairs) == f'{{"d":{number},"r":[{{"a":1}}]}}'
+    assert document.render(pairs) == f'{{"d":{number},"r":[{{"a":1}}]}}'
 
 
 @pytest.mark.parametrize("value", [1.5, b"bytes", {"a": 1}, [1], object()])
 def test_a_value_without_a_canonical_form_is_a_type_error(value: object) -> None:
     with pytest.raises(TypeError, match="no canonical JSON"):
-        wire.document((("key", value),))
+        document.render((("key", value),))
 
 
 # -------------------------------------------------------------------------------------------- time

@@ -8,7 +8,7 @@ from xiaomi_ble.parser import EncryptionScheme
 
 from drivers.host import families
 from drivers.host.families import DRIVERS, PARSERS, Family
-from gateway.core import vocabulary
+from gateway.core import terms
 from gateway.core.context import Context
 from gateway.core.refusal import BAD_MIC, BAD_TYPE, NO_KEY, NOT_ENCRYPTED, DecodeError
 from gateway.registry import discover
@@ -67,7 +67,7 @@ def test_a_published_sample_is_told_in_words_of_the_vocabulary(
     found = readings_of(model, structures)
     assert found.items() >= wanted.items()
     for (name, _), (value, scale) in found.items():
-        assert vocabulary.fits(name, value, scale)  # type: ignore[arg-type]  # that is the question
+        assert terms.fits(name, value, scale)  # type: ignore[arg-type]  # that is the question
 
 
 def test_every_library_is_there_and_says_no_to_what_is_not_its_own() -> None:

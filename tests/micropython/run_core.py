@@ -4,7 +4,7 @@
 
 A vector is [module.function, arguments, keyword arguments, expected]. What JSON lacks is written
 as an object: {"hex"} bytes, {"aes"} a block cipher, {"refused"} a DecodeError, and the values of
-a wire.document. Lists are tuples.
+a document.document. Lists are tuples.
 """
 
 import json
@@ -12,7 +12,7 @@ import sys
 
 sys.path.insert(0, ".")
 
-from gateway.core import wire
+from gateway.core import document
 from gateway.core.refusal import DecodeError
 
 try:
@@ -46,10 +46,10 @@ MADE = {
     "hex": bytes.fromhex,
     "aes": lambda text: cipher(bytes.fromhex(text)),
     "refused": DecodeError,
-    "decimal": lambda pair: wire.Decimal(*pair),
-    "rendered": wire.Rendered,
-    "fields": lambda pairs: wire.Fields(*made(pairs)),
-    "items": lambda values: wire.Items(*made(values)),
+    "decimal": lambda pair: document.Decimal(*pair),
+    "rendered": document.Rendered,
+    "fields": lambda pairs: document.Fields(*made(pairs)),
+    "items": lambda values: document.Items(*made(values)),
 }
 
 

@@ -21,7 +21,7 @@ from gateway.aside import aside
 from gateway.cli.preflight.verdict import State, Verdict
 from gateway.clock import ClockState, SystemClock
 from gateway.config import Settings
-from gateway.core import policy
+from gateway.core import puback
 from gateway.crypto import validity_of
 from gateway.dial import TlsSettings, dial
 from gateway.errors import UplinkError
@@ -198,12 +198,12 @@ def _judged(outcome: Outcome, topics: Topics, version: str) -> Verdict:
     if code is None:
         cause = f"a message to {topics.event} was not acknowledged: {outcome.cause}"
         return Verdict.warning(PUBLISH, cause, f"some brokers do so to what they deny: {allow}")
-    if code >= policy.FAILURE:
+    if code >= puback.FAILURE:
         cause = f"the broker denies {topics.event}: {outcome.cause} (0x{code:02X})"
         return Verdict.warning(PUBLISH, cause, f"in the broker's access list {allow}")
     if version != "5":
         return Verdict.skipped(PUBLISH, _unknowable(version))
-    unheard = "; nobody subscribes to it" if code == policy.NO_MATCHING_SUBSCRIBERS else ""
+    unheard = "; nobody subscribes to it" if code == puback.NO_MATCHING_SUBSCRIBERS else ""
     return Verdict.ok(PUBLISH, f"allowed on {topics.event}{unheard}")
 
 
