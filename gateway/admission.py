@@ -4,30 +4,19 @@ One small record per listed device and nothing of any other: memory is bounded b
 configuration.
 """
 
-from typing import Final
-
 import msgspec
 
 from gateway.core import refusal
 from gateway.core.context import Context
 from gateway.core.refusal import DecodeError
+from gateway.core.replay import REPLAY_POSSIBLE, Counted
 from gateway.crypto import CcmKey
 from gateway.lorawan import SPACE, Session, Uplink
 from gateway.model import Observation, ObservationClass, Sealed, Structure
 from gateway.registry import LoadedDriver
 
-# A lower counter than this after a higher one is a sensor that restarted (battery change), as
-# bthome-ble has it; it may also be a recording of its first frames, so what it says is flagged.
-RESTART_BELOW: Final = 100
-REPLAY_POSSIBLE: Final = ("replay_possible",)
-
-
 # What frames prove to be a device's own with, if anything; its replay counter belongs to it.
 Secret = CcmKey | Session | None
-
-
-class RepeatError(Exception):
-    """An authentic frame that was heard before: a duplicate, found only after recognition."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,29 +47,17 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
         return self.key or self.session
 
 
-class Listed:
-    """A listed device between two frames.
-
-    `counter` is the replay counter as last saved; after an unclean end it may be old, so
-    `restored` flags the first frame that passes it. `highest` is the highest there ever was: what
-    a sensor says that began anew may be a recording until it has passed that. Times are boot time
-    in nanoseconds.
-    """
+class Listed(Counted):
+    """A listed device between two frames. Times are boot time in nanoseconds."""
 
     __slots__ = (
-        "_packet",
-        "_packet_at_ns",
-        "_restored",
         "_tokens",
         "_tokens_at_ns",
         "content",
         "content_until_ns",
         "context",
-        "copies",
-        "counter",
         "device",
         "heard_at_ns",
-        "highest",
         "last",
         "merges",
         "model",
@@ -92,12 +69,13 @@ class Listed:
     def __init__(
         self, device: Device, counter: int | None, *, highest: int | None = None, restored: bool
     ) -> None:
-        self.device = device
-        self.context = Context(_address_bytes(device.address))
-        self.copies = 1  # frames that the next observation stands for
-        self.merges = True  # whether there is an observation that repeats are merged into
+        super().__init__(device.limits.repeat_window_ns)
         self.counter = counter
         self.highest = counter if highest is None else highest
+        self.restored = restored
+        self.device = device
+        self.context = Context(_address_bytes(device.address))
+        self.merges = True  # whether there is an observation that repeats are merged into
         self.content: object = None  # what the last frame let through said,
         self.content_until_ns = 0  # and until when the same is a repeat
         self.heard_at_ns: int | None = None  # the last frame, repeats too
@@ -106,9 +84,6 @@ class Listed:
         self.observations = 0
         self.model = device.driver.model if device.driver else ""  # whose frames it sends
         self.structures: tuple[Structure, ...] = ()  # of the last advertisement decoded
-        self._restored = restored
-        self._packet: tuple[str, int] | None = None
-        self._packet_at_ns = 0
         self._tokens = float(device.limits.burst)
         self._tokens_at_ns = 0
 
@@ -125,7 +100,7 @@ class Listed:
         """
         same_key = device.secret == self.device.secret
         counter, highest = (self.counter, self.highest) if same_key else (None, None)
-        now = Listed(device, counter, highest=highest, restored=self._restored and same_key)
+        now = Listed(device, counter, highest=highest, restored=self.restored and same_key)
         now.heard_at_ns, now.rssi_dbm = self.heard_at_ns, self.rssi_dbm
         now.last, now.observations = self.last, self.observations
         now.model = now.model or self.model
@@ -157,18 +132,7 @@ class Listed:
         if content is None:
             return
         self.content = content
-        self.content_until_ns = at_ns + self.device.limits.repeat_window_ns
-
-    def number(self, model: str, counter: int, at_ns: int) -> None:
-        """Note the packet counter of a frame in clear; raises RepeatError for the one before.
-
-        The window runs from the frame that brought it: a counter that stands still is no silence.
-        """
-        is_recent = at_ns - self._packet_at_ns < self.device.limits.repeat_window_ns
-        if is_recent and self._packet == (model, counter):
-            self.copies += 1
-            raise RepeatError
-        self._packet, self._packet_at_ns = (model, counter), at_ns
+        self.content_until_ns = at_ns + self.window
 
     def open(self, sealed: Sealed) -> tuple[str, ...]:
         """Open an encrypted frame into the context and return its flags.
@@ -183,9 +147,9 @@ class Listed:
         if counter is None:
             self.context.opened = self.device.key.open(sealed)
             return REPLAY_POSSIBLE
-        self._refuse_replay(counter)
+        self.refuse_replay(counter)
         self.context.opened = self.device.key.open(sealed)
-        return self._advance(counter)
+        return self.advance(counter)
 
     def sent(self, uplink: Uplink) -> bool:
         """Whether a LoRaWAN uplink is this node's; nothing is remembered."""
@@ -203,25 +167,9 @@ class Listed:
         counter = session.find(uplink, self.counter)
         if counter is None:
             raise DecodeError(refusal.BAD_MIC)
-        self._refuse_replay(counter)
-        flags = self._advance(counter)
+        self.refuse_replay(counter)
+        flags = self.advance(counter)
         return session.cipher(uplink.payload, uplink.port or 0, counter), counter, flags
-
-    def _refuse_replay(self, counter: int) -> None:
-        if self.counter is not None and RESTART_BELOW <= counter < self.counter:
-            raise DecodeError(refusal.REPLAYED)
-
-    def _advance(self, counter: int) -> tuple[str, ...]:
-        """Take the counter of an authentic frame over; return its flags. Raises RepeatError."""
-        last = self.counter
-        if counter == last:
-            self.copies += 1
-            raise RepeatError
-        highest = -1 if self.highest is None else self.highest
-        flagged = counter <= highest or (last is not None and self._restored)
-        self.counter, self._restored = counter, False
-        self.highest = max(highest, counter)
-        return REPLAY_POSSIBLE if flagged else ()
 
 
 def _address_bytes(address: str) -> bytes:

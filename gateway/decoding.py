@@ -9,11 +9,12 @@ from typing import Final, Protocol
 
 import msgspec
 
-from gateway.admission import REPLAY_POSSIBLE, Listed
+from gateway.admission import Listed
 from gateway.core import refusal
 from gateway.core.context import Context
 from gateway.core.judgement import judge
 from gateway.core.refusal import DecodeError
+from gateway.core.replay import REPLAY_POSSIBLE
 from gateway.crypto import CcmKey
 from gateway.driver import LoadedDriver, Outcome, Payload
 from gateway.lorawan import parse
@@ -37,7 +38,7 @@ class Sender(Protocol):
         """Open a frame into the context; return its flags."""
         ...
 
-    def number(self, model: str, counter: int, at_ns: int) -> None:
+    def number(self, model: str, counter: int, at: int) -> None:
         """Take note of the packet counter of a frame in clear."""
         ...
 
@@ -60,7 +61,7 @@ class Once:
         self.context.opened = self.key.open(sealed)
         return ()
 
-    def number(self, model: str, counter: int, at_ns: int) -> None:
+    def number(self, model: str, counter: int, at: int) -> None:
         """Let it pass."""
 
 

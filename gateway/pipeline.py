@@ -12,11 +12,12 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
-from gateway.admission import Device, Listed, RepeatError
+from gateway.admission import Device, Listed
 from gateway.core import refusal
 from gateway.core.judgement import mark
 from gateway.core.policy import thinning_ns
 from gateway.core.refusal import DecodeError
+from gateway.core.replay import RepeatError
 from gateway.decoding import conclude, opened, read, recognise
 from gateway.driver import LoadedDriver, Payload
 from gateway.elsewhere import Back, Elsewhere

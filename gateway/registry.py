@@ -24,8 +24,8 @@ from typing import Final
 
 import msgspec
 
+from gateway.core.recognition import payload_of
 from gateway.driver import (
-    MANUFACTURER_DATA,
     InterfaceError,
     LoadedDriver,
     LoadedModem,
@@ -45,8 +45,6 @@ HOST: Final = "drivers.host"  # the built-in drivers that give way to all others
 BUILT_IN: Final = ("drivers.ble", "drivers.lora", "drivers.modem", HOST)
 ENTRY_POINTS: Final = "gateway.drivers"
 
-_APPLE: Final = 0x004C
-_IBEACON: Final = b"\x02\x15"  # type and length of what follows
 _AD_TYPE: Final = itemgetter(0)
 _GIVING_WAY: Final = 0x100  # as an AD type it would come behind all there are
 
@@ -130,7 +128,7 @@ class Registry:
         structure = _read_by(named, structures)
         if structure is None:
             return None, b""
-        return named, payload_of(named, structure, structures, before)
+        return named, payload_of(named.payload, structure, structures, before)
 
     def _found(
         self, structures: tuple[Structure, ...], before: tuple[Structure, ...]
@@ -148,7 +146,7 @@ class Registry:
             if driver is not None:
                 own = structure[0] + (_GIVING_WAY if driver.model in self._modest else 0)
                 if own < rank:
-                    payload = payload_of(driver, structure, structures, before)
+                    payload = payload_of(driver.payload, structure, structures, before)
                     if payload or driver.payload != "manufacturer":
                         found, rank = (driver, payload), own
         return found
@@ -283,40 +281,6 @@ def _read_by(named: LoadedDriver, structures: tuple[Structure, ...]) -> Structur
         if named.reads(structure):
             return structure
     return None
-
-
-def payload_of(
-    driver: LoadedDriver,
-    found: Structure,
-    structures: tuple[Structure, ...],
-    before: tuple[Structure, ...] = (),
-) -> Payload:
-    """Return what of an advertisement a driver reads that was found by one of its structures."""
-    if driver.payload == "structure":
-        return found[2]
-    if driver.payload == "advertisement":
-        return structures
-    maker = _manufacturer_data(structures, before)
-    return b"" if maker is None else maker[1].to_bytes(2, "little") + maker[2]
-
-
-def _manufacturer_data(
-    structures: tuple[Structure, ...], before: tuple[Structure, ...]
-) -> Structure | None:
-    """Return of several manufacturer data the last that is not as before.
-
-    Makers that keep values in the company id leave one structure for each value, and BlueZ
-    collects them. An iBeacon is never what is meant: some send one beside their values.
-    """
-    stale: Structure | None = None
-    for structure in reversed(structures):
-        ad_type, company, data = structure
-        is_beacon = company == _APPLE and data.startswith(_IBEACON)
-        if ad_type == MANUFACTURER_DATA and not is_beacon:
-            if structure not in before:
-                return structure
-            stale = stale or structure
-    return stale
 
 
 def discover(folder: Path | None = None) -> Registry:

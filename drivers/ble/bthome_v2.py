@@ -27,6 +27,7 @@ from gateway.core.bthome import (
     NUMBERS,
     PACKET_ID,
     RAW,
+    READERS,
     STATES,
     TEXT,
     command,
@@ -110,8 +111,8 @@ def _object(objects: bytes, at: int, values: list[tuple[str, int | str | None, i
     """Append what the object at `at` says; return the position behind it, `at`: unknown."""
     kind = objects[at]
     if kind in NUMBERS:
-        name, read, size, multiply, scale = NUMBERS[kind]
-        values.append((name, read(objects, at + 1) * multiply, scale))
+        name, reader, size, multiply, scale = NUMBERS[kind]
+        values.append((name, READERS[reader](objects, at + 1) * multiply, scale))
         return at + 1 + size
     if kind in STATES:
         values.append((STATES[kind], u8(objects, at + 1) != 0, 0))

@@ -39,54 +39,63 @@ DEVICES = ("any LoRa node that sends Cayenne LPP",)
 MATCH: dict[str, int | bytes] = {}
 STRENGTH = 0
 
-# LPP type: property, read, size, multiply, scale; value = raw * multiply / 10**scale
+_READERS = (u8, u16be, i16be, i24be, u32be)
+# Which of them: numbers, so that what stands in the tables is constant, and takes no memory where
+# the driver is in an ESP32's firmware.
+_U8 = 0
+_U16 = 1
+_I16 = 2
+_I24 = 3
+_U32 = 4
+
+# LPP type: property, reader, size, multiply, scale; value = raw * multiply / 10**scale
 _NUMBERS = {
-    0: ("digital_input", u8, 1, 1, 0),
-    1: ("digital_output", u8, 1, 1, 0),
-    2: ("analog_input", i16be, 2, 1, 2),
-    3: ("analog_output", i16be, 2, 1, 2),
-    100: ("generic_value", u32be, 4, 1, 0),
-    101: ("illuminance", u16be, 2, 1, 0),
-    103: ("air_temperature", i16be, 2, 1, 1),
-    104: ("relative_humidity", u8, 1, 5, 1),
-    115: ("atmospheric_pressure", u16be, 2, 1, 1),
-    116: ("voltage", u16be, 2, 1, 2),
-    117: ("current", u16be, 2, 1, 3),
-    118: ("signal_frequency", u32be, 4, 1, 0),
-    120: ("percentage", u8, 1, 1, 0),
-    121: ("altitude", i16be, 2, 1, 0),
-    122: ("mass", i24be, 3, 1, 3),
-    125: ("mole_fraction", u16be, 2, 1, 0),
-    128: ("power", u16be, 2, 1, 0),
-    130: ("distance", u32be, 4, 1, 3),
-    131: ("energy_total", u32be, 4, 1, 3),
-    132: ("direction", u16be, 2, 1, 0),
-    133: ("unix_time", u32be, 4, 1, 0),
+    0: ("digital_input", _U8, 1, 1, 0),
+    1: ("digital_output", _U8, 1, 1, 0),
+    2: ("analog_input", _I16, 2, 1, 2),
+    3: ("analog_output", _I16, 2, 1, 2),
+    100: ("generic_value", _U32, 4, 1, 0),
+    101: ("illuminance", _U16, 2, 1, 0),
+    103: ("air_temperature", _I16, 2, 1, 1),
+    104: ("relative_humidity", _U8, 1, 5, 1),
+    115: ("atmospheric_pressure", _U16, 2, 1, 1),
+    116: ("voltage", _U16, 2, 1, 2),
+    117: ("current", _U16, 2, 1, 3),
+    118: ("signal_frequency", _U32, 4, 1, 0),
+    120: ("percentage", _U8, 1, 1, 0),
+    121: ("altitude", _I16, 2, 1, 0),
+    122: ("mass", _I24, 3, 1, 3),
+    125: ("mole_fraction", _U16, 2, 1, 0),
+    128: ("power", _U16, 2, 1, 0),
+    130: ("distance", _U32, 4, 1, 3),
+    131: ("energy_total", _U32, 4, 1, 3),
+    132: ("direction", _U16, 2, 1, 0),
+    133: ("unix_time", _U32, 4, 1, 0),
 }
-# LPP type: size, ((property, axis, read, offset, multiply, scale), ...)
+# LPP type: size, ((property, axis, reader, offset, multiply, scale), ...)
 _VECTORS = {
     113: (  # 0.001 g = 0.00980665 m/s2
         6,
         (
-            ("acceleration", "-x", i16be, 0, 980_665, 8),
-            ("acceleration", "-y", i16be, 2, 980_665, 8),
-            ("acceleration", "-z", i16be, 4, 980_665, 8),
+            ("acceleration", "-x", _I16, 0, 980_665, 8),
+            ("acceleration", "-y", _I16, 2, 980_665, 8),
+            ("acceleration", "-z", _I16, 4, 980_665, 8),
         ),
     ),
     134: (
         6,
         (
-            ("angular_velocity", "-x", i16be, 0, 1, 2),
-            ("angular_velocity", "-y", i16be, 2, 1, 2),
-            ("angular_velocity", "-z", i16be, 4, 1, 2),
+            ("angular_velocity", "-x", _I16, 0, 1, 2),
+            ("angular_velocity", "-y", _I16, 2, 1, 2),
+            ("angular_velocity", "-z", _I16, 4, 1, 2),
         ),
     ),
     136: (
         9,
         (
-            ("latitude", "", i24be, 0, 1, 4),
-            ("longitude", "", i24be, 3, 1, 4),
-            ("altitude", "", i24be, 6, 1, 2),
+            ("latitude", "", _I24, 0, 1, 4),
+            ("longitude", "", _I24, 3, 1, 4),
+            ("altitude", "", _I24, 6, 1, 2),
         ),
     ),
 }
@@ -121,13 +130,13 @@ def _value(
 ) -> tuple[int, list[tuple[str, int | str, int, str]]]:
     """Return the size of the value at `at`, and what it says: (property, value, scale, axis)."""
     if kind in _NUMBERS:
-        name, read, size, multiply, scale = _NUMBERS[kind]
-        return size, [(name, read(payload, at) * multiply, scale, "")]
+        name, reader, size, multiply, scale = _NUMBERS[kind]
+        return size, [(name, _READERS[reader](payload, at) * multiply, scale, "")]
     if kind in _VECTORS:
         size, parts = _VECTORS[kind]
         return size, [
-            (name, read(payload, at + offset) * multiply, scale, axis)
-            for name, axis, read, offset, multiply, scale in parts
+            (name, _READERS[reader](payload, at + offset) * multiply, scale, axis)
+            for name, axis, reader, offset, multiply, scale in parts
         ]
     if kind in _STATES:
         return 1, [(_STATES[kind], u8(payload, at) != 0, 0, "")]

@@ -45,7 +45,7 @@ _RADIO = (  # setting, factory value, lowest, highest: AT+PARAMETER sets all fou
     ("coding_rate", 1, 1, 4),
     ("preamble", 12, 4, 24),
 )
-_BANDWIDTHS = {125: (7, 9), 250: (8, 10), 500: (9, 11)}  # kHz: code, highest spreading factor
+_BANDWIDTHS = {125: 7, 250: 8, 500: 9}  # kHz: code; the highest spreading factor is two more
 
 
 class Modem(Reyax):
@@ -71,11 +71,11 @@ class Modem(Reyax):
 def _parameter(values: list[int], network: int | str) -> str:
     """Return the value of AT+PARAMETER."""
     spreading, bandwidth, coding, preamble = values
-    code, highest = _BANDWIDTHS.get(bandwidth, (0, 0))
+    code = _BANDWIDTHS.get(bandwidth, 0)
     if not code:
         message = "bandwidth_khz: 125, 250 or 500"
-    elif spreading > highest:
-        message = f"spreading_factor: at most {highest} at {bandwidth} kHz"
+    elif spreading > code + 2:
+        message = f"spreading_factor: at most {code + 2} at {bandwidth} kHz"
     elif preamble != 12 and network != 18:
         message = "preamble: 12 in every network but 18"
     else:

@@ -177,7 +177,7 @@ class Modem:
     def _error(self, code: int) -> None:
         self.counters["error_lines"] += 1
         if self.answer is None:
-            self.answer = f"0x{self._asked:02X}: {_ERRORS.get(code, f'error {code}')}"
+            self.answer = f"0x{self._asked:02X}: " + _ERRORS.get(code, f"error {code}")
 
     def _reply(self, frame: bytes, raw: bytes) -> None:
         """Match an answer with what was asked: the value may be another one, the command not."""

@@ -20,12 +20,13 @@ from gateway.core import document, wire
 from gateway.core.advertisement import structures
 from gateway.core.context import Context
 from gateway.core.judgement import judge
+from gateway.core.recognition import payload_of
 from gateway.core.refusal import DecodeError
 from gateway.decoding import Once, read
 from gateway.driver import LoadedDriver, Payload, SealedFrame
 from gateway.foreign import bare, guarded
 from gateway.model import Result, Structure
-from gateway.registry import Registry, payload_of
+from gateway.registry import Registry
 
 UNKNOWN: Final = "unknown"  # nobody recognises it
 AMBIGUOUS: Final = "ambiguous"  # several weak drivers make sense of it
@@ -151,7 +152,7 @@ class Decoder:
         for driver in self._weak:
             for structure in found:
                 if driver.claims(structure):
-                    yield driver, payload_of(driver, structure, found), structure
+                    yield driver, payload_of(driver.payload, structure, found, ()), structure
                     break
 
     def _guess(

