@@ -1,0 +1,79 @@
+"""Which version runs, and whether it has proved itself: what /slots.json says, and changes in it.
+
+An overlay. What a start does with it is in boot.py, which no update replaces: what is written here
+is what every boot.py ever flashed understands.
+"""
+
+import json
+import os
+
+TYPE_CHECKING = False  # MicroPython has no typing; the build leaves all of this out
+if TYPE_CHECKING:
+    from typing import Any
+
+    State = dict[str, Any]
+
+_TRIES = 3
+_TRIAL_MS = 600000  # within that a message has to be acknowledged
+
+
+def load(root: str) -> "State":
+    """Read the state. Without one, what runs is what boot.py found: the first that is whole."""
+    try:
+        with open(root + "/slots.json") as file:
+            text = file.read()
+        if text[-1:] == "\n":  # MicroPython's parser takes {"slot": "b" for whole
+            return json.loads(text)
+    except (OSError, ValueError):
+        pass  # never flashed whole, or damaged
+    return {"slot": "a" if software(root, "a") else "b"}
+
+
+def store(root: str, state: "State") -> None:
+    """Replace the state, at once or not at all."""
+    path = root + "/slots.json"
+    with open(path + ".new", "w") as file:
+        file.write(json.dumps(state) + "\n")
+    os.rename(path + ".new", path)
+
+
+def is_on_trial(root: str) -> bool:
+    """Whether what runs has still to prove itself."""
+    return "tries" in load(root)
+
+
+def judge(root: str, acknowledged: bool, now_ms: int) -> str:
+    """Return what becomes of a version on trial: "trial", "confirmed", or "failed": start anew."""
+    state = load(root)
+    if "tries" not in state:
+        return "confirmed"
+    after = judged(state, acknowledged, now_ms)
+    if after != state:
+        store(root, after)
+    return "failed" if after.get("tries") == 0 else "trial" if "tries" in after else "confirmed"
+
+
+def judged(state: "State", acknowledged: bool, now_ms: int) -> "State":
+    """Return the state of a version on trial after `now_ms` of it."""
+    if acknowledged:
+        return {"slot": state["slot"], "failed": state.get("failed", [])}
+    return dict(state, tries=0) if now_ms >= _TRIAL_MS else state
+
+
+def try_out(root: str, slot: str, release: str) -> None:
+    """Have a version that is whole started next."""
+    failed = load(root).get("failed", [])
+    store(root, {"slot": slot, "tries": _TRIES, "release": release, "failed": failed})
+
+
+def software(root: str, slot: str = "") -> "tuple[int, str] | None":
+    """Return the number and the name of a version, by default of what runs; None: it is not whole.
+
+    A manifest's first line is `ugw-release 1 <number> <name>`.
+    """
+    try:
+        with open(root + "/" + (slot or load(root)["slot"]) + "/manifest") as file:
+            words = file.readline().split(" ", 3)
+        return int(words[2]), words[3].strip()
+    except (OSError, ValueError, IndexError):
+        return None
