@@ -3,35 +3,24 @@
 It is there within milliseconds and leaves neither a process nor a file behind.
 """
 
-import asyncio
 import tempfile
-import time
 from collections.abc import Iterable, Mapping
-from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
 
-from gateway.sim.agent_config import AgentOptions, device_name, write_agent_config
+from gateway.sim.agent_config import AgentOptions, write_agent_config
+from gateway.sim.air import Air
 from gateway.sim.bluez import Bluez, BluezOptions
 from gateway.sim.bluez_air import Advertisement
 from gateway.sim.dbus_daemon import DbusDaemon
-from gateway.sim.ledger import Ledger
-from gateway.sim.sensors import (
-    Emission,
-    Emitter,
-    LoraPacket,
-    Sensor,
-    SensorOptions,
-    timeline,
-)
+from gateway.sim.sensors import LoraPacket
 from gateway.sim.serial_modem import SerialModem
 
 _USUAL_MODEM = "reyax-rylr998"
-_BURST = 64  # emissions that are due at once and go out in one turn of the loop
 
 
-class World:
+class World(Air):
     """The hardware around an agent: an async context; `environment()` leads the agent there.
 
     Serial ports stand in `directory`/serial/by-id; `modems` may say which model stands on each,
@@ -46,15 +35,11 @@ class World:
         bluez: BluezOptions | None = None,
         seed: int = 1,
     ) -> None:
+        super().__init__(seed=seed)
         self._held = tempfile.TemporaryDirectory(prefix="ugw-sim-")
         self.directory = Path(self._held.name)
-        self.seed = seed
         self.bus = DbusDaemon(self.directory)
         self.bluez = Bluez(self.bus.address, bluez)
-        self.ledger = Ledger()
-        self.agent = AgentOptions()
-        self.sensors: list[Sensor] = []
-        self.noise: list[Emitter] = []
         self.adapters = tuple(adapters)
         for adapter in self.adapters:
             self.bluez.plug_adapter(adapter)
@@ -104,9 +89,7 @@ class World:
 
         From now on the ledger knows the sensors by the names this agent gives them.
         """
-        self.agent = agent or self.agent
-        for sensor in self.sensors:
-            self._expect(sensor)
+        self.know_as(agent or self.agent)
         return write_agent_config(
             directory,
             self.agent,
@@ -116,49 +99,13 @@ class World:
         )
 
     # --------------------------------------------------------------------------------- on the air
-    def add_sensor(self, options: SensorOptions) -> Sensor:
-        """Put a sensor into the world; it sends while `run` runs, or when it is told to."""
-        sensor = Sensor(options, seed=self.seed)
-        self.sensors.append(sensor)
-        self._expect(sensor)
-        return sensor
-
-    def _expect(self, sensor: Sensor) -> None:
-        device = device_name(sensor.options, self.agent)
-        self.ledger.expect(sensor.options.address, device=device, place=sensor.model.serial)
-
     def advertise(self, report: Advertisement) -> bool:
         """Send one advertisement past the ledger; True when bluetoothd told somebody of it."""
         return self.bluez.advertise(report)
 
-    def transmit(self, emission: Emission) -> bool:
-        """Send an emission and note it in the ledger; True when the agent's hardware took it."""
-        at_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        taken = [self._deliver(copy) for copy in emission.copies]
-        if emission.serial is None:
-            self.ledger.strange(emission.address)
-        elif any(taken):
-            self.ledger.sent(emission.address, emission.serial, at_ns)
-        return any(taken)
-
-    def _deliver(self, copy: Advertisement | LoraPacket) -> bool:
-        if isinstance(copy, Advertisement):
-            return self.bluez.advertise(copy)
-        return sum(modem.receive(copy) for modem in self.modems.values()) > 0
-
-    async def run(self, duration_s: float | None = None) -> None:
-        """Let all sensors and the noise send, for a time or until cancelled."""
-        loop = asyncio.get_running_loop()
-        start = loop.time()
-        for number, (at_s, emission) in enumerate(timeline(chain(self.sensors, self.noise))):
-            if duration_s is not None and at_s >= duration_s:
-                break
-            wait_s = start + at_s - loop.time()
-            if wait_s > 0 or number % _BURST == 0:
-                await asyncio.sleep(max(0.0, wait_s))
-            self.transmit(emission)
-        if duration_s is not None:
-            await asyncio.sleep(max(0.0, start + duration_s - loop.time()))
+    def receive(self, packet: LoraPacket) -> bool:
+        """Let a LoRa packet arrive; True when a modem's port took all of it."""
+        return sum(modem.receive(packet) for modem in self.modems.values()) > 0
 
     async def settle(self) -> None:
         """Return when all that was sent by Bluetooth so far stands in the listeners' sockets."""

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import time
@@ -19,7 +20,9 @@ from typing import Final
 
 import msgspec
 
+from gateway.esp32 import segments
 from gateway.model import Bundle
+from gateway.sim.esp32 import READY, RESET, Board
 
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 _libc = ctypes.CDLL(None)  # loaded here: nothing may be loaded between fork and exec
@@ -84,6 +87,52 @@ class AgentProcess:
         return killed_at_ns
 
 
+class BoardRun(AgentProcess):
+    """One run of the agent on a simulated ESP32, from when it had power."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._since = len(board.console)
+
+    async def start(self, *, ready: bool) -> None:
+        """Give it power; `ready`: return when the agent says that it is."""
+        await self._board.ended()
+        await self._board.power_on()
+        if ready:
+            await self._board.said_again(READY, self._board.console[: self._since].count(READY))
+
+    @property
+    def code(self) -> int | None:
+        """How it ended; None while it runs; 0 after a reset that was asked for."""
+        status = self._board.status
+        return 0 if status == RESET else status
+
+    @property
+    def pid(self) -> int:
+        """The interpreter's process."""
+        return self._board.pid
+
+    @property
+    def log(self) -> str:
+        """What it has said on its console so far."""
+        return self._board.console[self._since :]
+
+    def hang_up(self) -> None:
+        """No such thing on a board."""
+        raise NotImplementedError
+
+    def terminate(self) -> None:
+        """Ask it to start anew, in order; here it stays off then."""
+        self._board.enter("\nrestart\n")  # the first key only wakes the console
+
+    def kill(self) -> int:
+        """Take its power away; when that was (CLOCK_BOOTTIME)."""
+        killed_at_ns = boot_ns()
+        if self._board.runs:
+            self._board.pull_the_plug()
+        return killed_at_ns
+
+
 # -------------------------------------------------------------------------------------- its store
 def copy_store(store: Path, to: Path) -> Path:
     """Copy the store of an agent that is dead, byte by byte."""
@@ -96,6 +145,30 @@ def kept_rows(copy: Path) -> list[Bundle]:
         bodies = [body for (body,) in connection.execute("SELECT body FROM bundle ORDER BY id")]
     connection.close()
     return [msgspec.msgpack.decode(zlib.decompress(body), type=Bundle) for body in bodies]
+
+
+def kept_numbers(store: Path) -> dict[str, set[int]]:
+    """Read what waits in a store: the numbers of each stream."""
+    if (store / "backlog.db").exists():
+        found: dict[str, set[int]] = {}
+        for row in kept_rows(store):
+            numbers = range(row.first_seq, row.first_seq + len(row.entries))
+            found.setdefault(row.stream, set()).update(numbers)
+        return found
+    return _kept_on_flash(store)
+
+
+def _kept_on_flash(store: Path) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {}
+    for path in sorted(store.iterdir()):
+        at = 0
+        while (seen := segments.record(str(path), at, whole=True)) is not None:
+            start, head, is_whole = seen
+            count, first, stream = head[3], head[4], head[9].split()[0]
+            if is_whole:
+                found.setdefault(stream.decode(), set()).update(range(first, first + count))
+            at = start + head[1] + struct.calcsize(segments._HEAD)  # noqa: SLF001 - of its file
+    return found
 
 
 def fingerprint(store: Path) -> dict[str, tuple[int, int, str]]:
@@ -114,5 +187,6 @@ def contents(store: Path) -> Iterator[bytes]:
     """Yield all that stands in a store's files, also what is compressed in its rows."""
     for path in sorted(store.iterdir()):
         yield path.read_bytes()
-    for bundle in kept_rows(store):
-        yield msgspec.msgpack.encode(bundle)
+    if (store / "backlog.db").exists():
+        for bundle in kept_rows(store):
+            yield msgspec.msgpack.encode(bundle)

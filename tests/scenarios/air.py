@@ -1,32 +1,27 @@
 """Who is on the air beside the agent's own sensors, and who listens beside the agent."""
 
+from abc import ABC, abstractmethod
 from typing import Final
 
-from gateway.sim.bluez_air import Advertisement
+from gateway.sim.air import Air
+from gateway.sim.esp32_world import BoardWorld
 from gateway.sim.sensors import Emission, LoraPacket, Sensor, SensorOptions
 from gateway.sim.world import World
+from tests.esp32.boards import programs
 from tests.scenarios.spoken import Spoken
 
 MODEM: Final = "usb-lora"
 
 
-class HeardWorld(World):
-    """A world that somebody listens to beside the agent."""
+class HeardAir(Air, ABC):
+    """An air that somebody listens to beside the agent."""
 
-    def __init__(self, spoken: Spoken, modem: str) -> None:
-        super().__init__(modems={MODEM: modem})
-        self.spoken = spoken
-        self.packets = 0  # that the modem passed on
+    spoken: Spoken
 
     def transmit(self, emission: Emission) -> bool:
         """Send, noting what was said."""
         self.spoken.note(emission)
         return super().transmit(emission)
-
-    def _deliver(self, copy: Advertisement | LoraPacket) -> bool:
-        taken = super()._deliver(copy)
-        self.packets += taken and isinstance(copy, LoraPacket)
-        return taken
 
     def lora(self, address: int, payload: bytes) -> None:
         """Let a LoRa node say anything, past the ledger."""
@@ -34,10 +29,36 @@ class HeardWorld(World):
         assert self._deliver(packet), "the port is full"
 
     @property
+    @abstractmethod
+    def audible(self) -> int:
+        """How many frames the agent could hear: every one, whoever sent it."""
+
+
+class HeardWorld(HeardAir, World):
+    """The world around an agent on Linux."""
+
+    def __init__(self, spoken: Spoken, modem: str) -> None:
+        super().__init__(modems={MODEM: modem})
+        self.spoken = spoken
+
+    @property
     def audible(self) -> int:
         """How many frames the agent could hear: every one, whoever sent it."""
         assert not self.bluez.counters.overrun
         return self.bluez.counters.signalled + self.packets
+
+
+class HeardBoard(HeardAir, BoardWorld):
+    """The world around an ESP32."""
+
+    def __init__(self, spoken: Spoken, modem: str, agent: str = "files") -> None:
+        super().__init__(programs(agent), modem=modem)
+        self.spoken = spoken
+
+    @property
+    def audible(self) -> int:
+        """How many frames the agent could hear: every one, whoever sent it."""
+        return self.board.heard + self.packets
 
 
 class Stranger:

@@ -103,7 +103,8 @@ class Said(NamedTuple):
 class Spoken:
     """What each device has said, by the serial of its frames."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, earliest_s: float = _EARLIEST_S) -> None:
+        self._earliest_s = earliest_s
         self._sensors: dict[str, tuple[str, SensorOptions]] = {}  # address -> device, options
         self._places: dict[str, SerialPlace] = {}
         self._said: dict[tuple[str, int], Said] = {}
@@ -136,7 +137,7 @@ class Spoken:
     def check_time(self, observation: Any, heard_s: float) -> None:  # noqa: ANN401 - the same
         """Fail unless an observation of a followed sensor can have been heard then (Unix time)."""
         said, _ = self._found(observation)
-        assert said.at_s - _EARLIEST_S <= heard_s <= time.time(), f"not then: {observation}"
+        assert said.at_s - self._earliest_s <= heard_s <= time.time(), f"not then: {observation}"
 
     def _found(self, observation: Any) -> tuple[Said, Values]:  # noqa: ANN401 - the same
         """Return what was said, by the serial in what the message says, and that."""

@@ -29,8 +29,16 @@ from gateway.sim.ledger import KILL_MARGIN_NS, Ledger, Sent
 from gateway.sim.proxy import Line, Proxy
 from gateway.sim.sensors import SensorOptions
 from tests.brokers import Mosquitto, ServerTls, Subscriber, Taken, free_port
-from tests.scenarios.agents import AgentProcess, boot_ns, contents, copy_store, kept_rows
-from tests.scenarios.air import MODEM, HeardWorld
+from tests.scenarios.agents import (
+    AgentProcess,
+    BoardRun,
+    boot_ns,
+    contents,
+    copy_store,
+    kept_numbers,
+    kept_rows,
+)
+from tests.scenarios.air import MODEM, HeardBoard, HeardWorld
 from tests.scenarios.judge import Judge
 from tests.scenarios.media import SmallMedium
 from tests.scenarios.spoken import Spoken
@@ -47,12 +55,15 @@ LORA_STRANGER: Final = 60_999  # its address is looked for in all that is writte
 
 # Nothing is limited by policy, unless a scenario is about that.
 OPEN_INTAKE: Final = "intake: {burst: 10000, per_second: 1000}"
+HEARS_FRAMES: Final = 40  # of the sensors': after so many also the modem is set up
+BOARD_INTAKE: Final = "intake: {burst: 1000, per_second: 1000}"  # it counts no further
 
 
 class Setting(NamedTuple):
     """What a scenario begins with; of each model so many sensors."""
 
     gateway: str = GATEWAY
+    agent: str = "pi"  # or on a simulated board: "files" it loads, "frozen" in its firmware
     plain: int = 3
     encrypted: int = 3
     ruuvi: int = 2
@@ -103,7 +114,9 @@ class Stage:
     ) -> None:
         self._directory = directory
         self._setting = setting
-        self.spoken = Spoken()
+        self.on_board = setting.agent != "pi"
+        # A board is off by as much as the answer of its time server was under way.
+        self.spoken = Spoken(earliest_s=0.25) if self.on_board else Spoken()
         self.store = directory / "agent" / "store"  # where the test finds it
         self.root = f"ugw/v1/kiel/{setting.gateway}"
         self.neighbour = beside
@@ -114,7 +127,11 @@ class Stage:
         self._config = Path()
         self._copies: list[Path] = []
         self._away_since_ns: int | None = None
-        self.world = HeardWorld(self.spoken, setting.modem)
+        self.air: HeardWorld | HeardBoard = (
+            HeardBoard(self.spoken, setting.modem, setting.agent)
+            if self.on_board
+            else HeardWorld(self.spoken, setting.modem)
+        )
         self.door: int = beside.door if beside else free_port()  # of the platform
         self.broker: Mosquitto = beside.broker if beside else self._make_broker()
         self.scripted: ScriptedBroker = (
@@ -139,13 +156,15 @@ class Stage:
 
     async def __aenter__(self) -> Self:
         given = self._setting
-        await self._stack.enter_async_context(self.world)
+        await self._stack.enter_async_context(self.air)
         port = await self._start_broker()
         await self._stack.enter_async_context(self.platform)
         self.link = Proxy(port, given.line)
         if given.line is not None:
             port = (await self._stack.enter_async_context(self.link)).port
-        lines = (given.clock, given.intake, given.delivery, given.http, "")
+        intake = BOARD_INTAKE if self.on_board and given.intake == OPEN_INTAKE else given.intake
+        clock = "clock: {}" if self.on_board else given.clock
+        lines = (clock, intake, given.delivery, given.http, "")
         agent = AgentOptions(
             gateway=given.gateway,
             mqtt_port=port,
@@ -154,18 +173,30 @@ class Stage:
             extra="\n".join(lines),
         )
         for options in self._setting.sensors():
-            sensor = self.world.add_sensor(options)
+            sensor = self.air.add_sensor(options)
             device = device_name(options, agent)
             self.spoken.listen(device, options, sensor.model.serial)
-        followed = len(self.world.sensors)
+        followed = len(self.air.sensors)
         for options in self._setting.crowd:
-            self.world.add_sensor(options)
-        self._config = self.world.agent_config(self._directory / "agent", agent)
-        del self.world.sensors[followed:]
-        for sensor in self.world.sensors[: given.events]:
+            self.air.add_sensor(options)
+        self._config = self.air.agent_config(self._directory / "agent", agent)
+        del self.air.sensors[followed:]
+        for sensor in self.air.sensors[: given.events]:
             self._make_event(sensor.options.address)
             self._events.add(device_name(sensor.options, agent))
         return self
+
+    @property
+    def world(self) -> HeardWorld:
+        """The world of an agent on Linux."""
+        assert isinstance(self.air, HeardWorld)
+        return self.air
+
+    @property
+    def board(self) -> HeardBoard:
+        """The world of an agent on a board."""
+        assert isinstance(self.air, HeardBoard)
+        return self.air
 
     def _make_event(self, address: str) -> None:
         entry = f'{{address: "{address}"'
@@ -189,7 +220,7 @@ class Stage:
         trace: TracebackType | None,
     ) -> None:
         for run in self.runs:
-            run.kill()
+            run.kill()  # a board's last run, whichever is asked
         await self._stack.aclose()
 
     # ------------------------------------------------------------------------------------- waiting
@@ -230,7 +261,7 @@ class Stage:
     @property
     def ledger(self) -> Ledger:
         """The books of what was sent and what arrived."""
-        return self.world.ledger
+        return self.air.ledger
 
     def missing(self) -> list[Sent]:
         """Return what was heard and has not arrived, and should have."""
@@ -239,7 +270,7 @@ class Stage:
 
     async def all_arrived(self, *, guard_s: float = HANG_GUARD_S) -> None:
         """Return at a moment at which all that was heard has arrived."""
-        await self.until(lambda: not self.missing(), guard_s=guard_s)
+        await self.until(lambda: not self.air.on_the_way and not self.missing(), guard_s=guard_s)
 
     async def arrived(self, more: int) -> None:
         """Return when so many more different frames have arrived."""
@@ -265,10 +296,28 @@ class Stage:
 
     async def start_agent(self) -> AgentProcess:
         """Start it with the one configuration; return when it hears."""
+        if self.on_board:
+            return await self.start_board()
         self.runs.append(self._run_agent())
         await self.logged(f"transport {BLE} is up", f"transport {SERIAL} is up")
         self._hears_again()
         return self.agent
+
+    async def start_board(self, *, connected: bool = True) -> AgentProcess:
+        """Flash the board if that was not done; give it power; return when it hears.
+
+        Not `connected`: there is no broker to be ready with, only sensors to be heard.
+        """
+        if not self.runs:
+            made = self.board.flash(self._config, reboots=False)
+            self.store = made.directory / "root/store"
+        run = BoardRun(self.board.board)
+        self.runs.append(run)
+        before = self.board.audible
+        await run.start(ready=connected)
+        await self.until(lambda: connected or self.board.audible > before + HEARS_FRAMES)
+        self._hears_again()
+        return run
 
     def another_agent(self) -> AgentProcess:
         """Start one more on the same configuration, beside the one that runs."""
@@ -277,7 +326,7 @@ class Stage:
 
     def _run_agent(self) -> AgentProcess:
         log = self._directory / f"agent{len(self.runs)}.log"
-        environment = {**self.world.environment(), **self.environment}
+        environment = {**self.air.environment(), **self.environment}
         return AgentProcess(self._config, log, environment, within=self.within)
 
     def live_on(self, medium: SmallMedium) -> None:
@@ -294,7 +343,7 @@ class Stage:
         self._away_since_ns = self.agent.kill()
         copy = copy_store(self.store, self._directory / f"killed{len(self.runs)}")
         self._copies.append(copy)
-        return kept_rows(copy)
+        return [] if self.on_board else kept_rows(copy)
 
     def _hears_again(self) -> None:
         """Excuse what was not accepted yet when it ended, and what was sent while it was away."""
@@ -314,7 +363,7 @@ class Stage:
     @asynccontextmanager
     async def sending(self) -> AsyncGenerator[None]:
         """Let all sensors send meanwhile."""
-        task = asyncio.create_task(self.world.run(), name="sensors")
+        task = asyncio.create_task(self.air.run(), name="sensors")
         try:
             yield
         finally:
@@ -354,10 +403,8 @@ class Stage:
         judge.judge_ends()
         judge.judge_losses(exactly=not self._copies)
         for copy in self._copies:
-            for bundle in kept_rows(copy):
-                numbers = set(range(bundle.first_seq, bundle.first_seq + len(bundle.entries)))
-                lost = judge.lost.numbers[bundle.stream]
-                assert numbers <= judge.numbers[bundle.stream] | lost
+            for stream, numbers in kept_numbers(copy).items():
+                assert numbers <= judge.numbers[stream] | judge.lost.numbers[stream]
         self._judge_privacy()
         for run in self.runs:
             assert "Traceback" not in run.log, run.log

@@ -14,11 +14,11 @@ Play = Callable[..., None]
 CITY = Setting(plain=8, encrypted=6, ruuvi=6, lora=5, every_s=0.5)
 
 
-def _strangers(stage: Stage) -> None:
+def strangers(stage: Stage) -> None:
     for number in range(5):
-        stage.world.noise.append(Phone(number, every_s=0.2, rotate=5, seed=3))
-    stage.world.noise.append(Stranger("bthome-v2", "D0:11:22:33:44:55"))
-    stage.world.noise.append(Stranger("ruuvi-rawv2", "D0:11:22:33:44:66"))
+        stage.air.noise.append(Phone(number, every_s=0.2, rotate=5, seed=3))
+    stage.air.noise.append(Stranger("bthome-v2", "D0:11:22:33:44:55"))
+    stage.air.noise.append(Stranger("ruuvi-rawv2", "D0:11:22:33:44:66"))
 
 
 @pytest.mark.parametrize("scan", ["passive", "active"])
@@ -26,7 +26,7 @@ def test_all_that_listed_sensors_say_arrives_to_the_last_digit_and_nobody_elses(
     play: Play, scan: str
 ) -> None:
     async def scenario(stage: Stage) -> None:
-        _strangers(stage)
+        strangers(stage)
         await stage.start_agent()
         async with stage.sending():
             await stage.arrived(150)

@@ -25,7 +25,7 @@ def _urn(address: str) -> str:
     return URN.format(octets[:6], octets[6:])
 
 
-def _configure(stage: Stage, *addresses: str) -> None:
+def configure(stage: Stage, *addresses: str) -> None:
     """List the sensors, to be polled every ten seconds."""
     lines = [
         f'  - {{address: "{one}", poll: {{driver: environmental-sensing, every: 10s}}}}\n'
@@ -37,13 +37,13 @@ def _configure(stage: Stage, *addresses: str) -> None:
 
 
 @asynccontextmanager
-async def _advertising(stage: Stage, *addresses: str) -> AsyncGenerator[None]:
+async def advertising(stage: Stage, *addresses: str) -> AsyncGenerator[None]:
     """Let the sensors say that they are there, meanwhile."""
 
     async def say() -> None:
         while True:
             for address in addresses:
-                stage.world.advertise(hello(address))
+                stage.air.advertise(hello(address))
             await asyncio.sleep(0.2)
 
     task = asyncio.create_task(say(), name="hello")
@@ -55,7 +55,7 @@ async def _advertising(stage: Stage, *addresses: str) -> AsyncGenerator[None]:
             await task
 
 
-def _measured(stage: Stage, address: str) -> list[Mapping[str, Any]]:
+def measured(stage: Stage, address: str) -> list[Mapping[str, Any]]:
     """Return what the platform has of a polled sensor, in the order of its measurements."""
     return [
         {result["observedProperty"]: result["result"] for result in one["results"]}
@@ -65,9 +65,9 @@ def _measured(stage: Stage, address: str) -> list[Mapping[str, Any]]:
     ]
 
 
-def _judge(stage: Stage, sensor: WeatherStation, address: str) -> None:
+def judge_measured(stage: Stage, sensor: WeatherStation, address: str) -> None:
     """See that measurements arrived once each, unchanged, and nothing else."""
-    found = _measured(stage, address)
+    found = measured(stage, address)
     numbers = [int(values["co2"]) - FIRST_CO2 for values in found]
     assert numbers == sorted(set(numbers))
     assert set(numbers) <= set(range(1, sensor.measured + 1))
@@ -86,21 +86,21 @@ def test_polled_sensors_arrive_beside_advertising_ones_whatever_hangs(play: Play
         near, hangs = WeatherStation(NEAR), WeatherStation(HANGS)
         for sensor in (near, hangs):
             bluez.place(sensor.peripheral)
-        _configure(stage, NEAR, HANGS, GONE)
+        configure(stage, NEAR, HANGS, GONE)
         stuck = bluez.faults.add(
             MethodFault(member="ReadValue", hang=True, path=f"{names.device_path('hci0', HANGS)}*")
         )
         await stage.start_agent()
-        async with stage.sending(), _advertising(stage, NEAR, HANGS):
-            await stage.until(lambda: stuck.hits >= 1 and bool(_measured(stage, NEAR)))
+        async with stage.sending(), advertising(stage, NEAR, HANGS):
+            await stage.until(lambda: stuck.hits >= 1 and bool(measured(stage, NEAR)))
             await stage.arrived(20)  # while it hangs, or after it
             gone = f"sensor {_urn(GONE)} cannot be read: it is not heard"
             await stage.until(lambda: gone in stage.agent.log, guard_s=60)
             bluez.faults.lift(stuck)
-            before = len(_measured(stage, NEAR))
+            before = len(measured(stage, NEAR))
             bluez.lose_link(HANGS)
             await stage.until(
-                lambda: bool(_measured(stage, HANGS)) and len(_measured(stage, NEAR)) > before,
+                lambda: bool(measured(stage, HANGS)) and len(measured(stage, NEAR)) > before,
                 guard_s=90,
             )
             with stage.unheard():
@@ -108,15 +108,15 @@ def test_polled_sensors_arrive_beside_advertising_ones_whatever_hangs(play: Play
                 await stage.until(lambda: f"transport {BLE} is down" in stage.agent.log)
                 bluez.plug_adapter()
                 await stage.until(lambda: stage.agent.log.count(f"transport {BLE} is up") > 1)
-            before = len(_measured(stage, NEAR))
-            await stage.until(lambda: len(_measured(stage, NEAR)) > before, guard_s=60)
+            before = len(measured(stage, NEAR))
+            await stage.until(lambda: len(measured(stage, NEAR)) > before, guard_s=60)
         await stage.all_arrived()
         await stage.end_agent()
         assert bluez.connected == []
         for sensor, address in ((near, NEAR), (hangs, HANGS)):
-            _judge(stage, sensor, address)
+            judge_measured(stage, sensor, address)
         last = stage.read().last
-        counted = len(_measured(stage, NEAR)) + len(_measured(stage, HANGS))
+        counted = len(measured(stage, NEAR)) + len(measured(stage, HANGS))
         assert last["counters"]["decoded"] == stage.ledger.sent_count + counted
         # bleak calls back for a connection, too: each time with what was advertised last.
         assert last["counters"]["heard"] >= stage.world.audible + counted
@@ -129,10 +129,10 @@ def test_an_agent_that_ends_in_the_middle_of_a_poll_leaves_no_connection(play: P
     async def scenario(stage: Stage) -> None:
         bluez = stage.world.bluez
         bluez.place(WeatherStation(NEAR).peripheral)
-        _configure(stage, NEAR)
+        configure(stage, NEAR)
         stuck = bluez.hang("ReadValue")
         await stage.start_agent()
-        async with _advertising(stage, NEAR):
+        async with advertising(stage, NEAR):
             await stage.until(lambda: stuck.hits == 1)
             assert bluez.connected == [NEAR]
             await stage.end_agent()
