@@ -20,6 +20,7 @@ from gateway.packet_socket import MAX_INCOMING_BYTES
 
 Take = Callable[[bytes], None]  # a payload; from the event loop, and it must not raise
 
+_KEPT_TOO: Final = 0  # retain handling: what the broker has kept comes first
 _NEW_ONES_ONLY: Final = 2  # retain handling: nothing the broker has kept (MQTT 5, 3.8.3.1)
 
 
@@ -27,12 +28,20 @@ class Subscription(Connection):
     """Entered it is subscribed, left it is closed. For the loop's thread only.
 
     `async with` raises UplinkError when the broker cannot be reached, refuses us or a topic.
+    `take_kept` gets what the broker has kept, topic first; without it nobody does.
     """
 
     def __init__(
-        self, settings: MqttSettings, topics: Sequence[str], take: Take, *, qos: Literal[0, 1]
+        self,
+        settings: MqttSettings,
+        topics: Sequence[str],
+        take: Take,
+        *,
+        qos: Literal[0, 1],
+        take_kept: Callable[[str, bytes], None] | None = None,
     ) -> None:
         super().__init__(settings, None)
+        self._take_kept = take_kept
         self._topics = topics
         self._qos = qos
         self._take = take
@@ -68,7 +77,8 @@ class Subscription(Connection):
     def _wanted(self) -> Any:  # noqa: ANN401 - one of paho's three forms, by version
         if not self._five:
             return [(topic, self._qos) for topic in self._topics]
-        options = SubscribeOptions(qos=self._qos, retainHandling=_NEW_ONES_ONLY)
+        handling = _NEW_ONES_ONLY if self._take_kept is None else _KEPT_TOO
+        options = SubscribeOptions(qos=self._qos, retainHandling=handling)
         return [(topic, options) for topic in self._topics]
 
     # ------------------------------------------------------------------------- what paho calls
@@ -89,5 +99,7 @@ class Subscription(Connection):
             self._granted.set_result(None)
 
     def _on_message(self, _c: Client, _u: object, message: MQTTMessage) -> None:
-        if not message.retain:  # what was kept is old, and nobody knows how old
+        if not message.retain:
             self._take(bytes(message.payload))  # its topic may be no text: paho raises for that
+        elif self._take_kept is not None:  # it is old, and nobody knows how old
+            self._take_kept(message.topic, bytes(message.payload))

@@ -7,8 +7,9 @@ carries nothing of the other commands.
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any
 
 import typer
@@ -34,6 +35,8 @@ COMMANDS = (
     "simulate",
     "version",
 )
+# Commands of other packages: an entry point names a module with an `app`, as those here have.
+GROUP = "gateway.commands"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -71,7 +74,8 @@ class _InOrder(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - typer keeps its type private
         """Return the names as help and completion show them."""
         there = super().list_commands(ctx)
-        return [name for name in COMMANDS if name in there]
+        ours = [name for name in COMMANDS if name in there]
+        return ours + [name for name in there if name not in COMMANDS]
 
 
 def application(words: Sequence[str]) -> typer.Typer:
@@ -89,15 +93,16 @@ def application(words: Sequence[str]) -> typer.Typer:
     if called in COMMANDS:
         _add(app, called)
         return app
-    for name in COMMANDS:
-        with suppress(UgwError):  # not installed here: no command
-            _add(app, name)
+    others = {each.name: each for each in entry_points(group=GROUP)}
+    for name in [called] if called in others else [*COMMANDS, *others]:
+        with suppress(UgwError) if name != called else nullcontext():  # not installed: no command
+            _add(app, name, others.get(name))
     return app
 
 
-def _add(app: typer.Typer, name: str) -> None:
+def _add(app: typer.Typer, name: str, other: EntryPoint | None = None) -> None:
     try:
-        module = import_module(f"gateway.cli.{name}")
+        module = import_module(f"gateway.cli.{name}") if other is None else other.load()
     except ModuleNotFoundError as error:
         cause = f"ugw {name} is not installed here: there is no Python module {error.name}"
         raise UgwError(cause) from error

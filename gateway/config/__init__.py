@@ -2,6 +2,7 @@
 
 from gateway.config.announced import LocationSettings, PropertySettings
 from gateway.config.devices import DeviceSettings, PollSettings, RateSettings
+from gateway.config.esp32 import Esp32Settings, EthernetSettings, UartSettings, WifiSettings
 from gateway.config.findings import Finding, InvalidConfigError
 from gateway.config.loading import DEFAULT_PATH, load, load_model, read_file
 from gateway.config.lorawan import ForwarderSettings, NetworkServerSettings, SessionSettings
@@ -30,6 +31,8 @@ __all__ = [
     "DeliverySettings",
     "DeviceSettings",
     "Duration",
+    "Esp32Settings",
+    "EthernetSettings",
     "Finding",
     "ForwarderSettings",
     "Frequency",
@@ -54,7 +57,9 @@ __all__ = [
     "StoreSettings",
     "TlsSettings",
     "TransportSettings",
+    "UartSettings",
     "Whereabouts",
+    "WifiSettings",
     "duration_ns",
     "load",
     "load_model",

@@ -43,6 +43,15 @@ def findings_of(
     return findings
 
 
+def finding_at(document: Document, path: Path, text: str) -> Finding:
+    """Return a finding about a valid document, at what stands there or should."""
+    variable = document.variable_of(path)
+    if variable:
+        file = f"environment variable {variable}"
+        return Finding(file=file, path=path_text(path), message=text)
+    return _finding_in_file(document, path, text, "")
+
+
 def _location(error: ErrorDetails) -> tuple[str | int, ...]:
     if error["type"] in _TAG_ERRORS:
         return (*error["loc"], error.get("ctx", {})["discriminator"].strip("'"))
@@ -54,8 +63,7 @@ def _finding(document: Document, place: _Place, error: ErrorDetails) -> Finding:
     text = message(error, str(path[-1]) if path else "", place.siblings)
     variable = document.variable_of(path)
     if variable:
-        file = f"environment variable {variable}"
-        return Finding(file=file, path=path_text(path), message=text)
+        return finding_at(document, path, text)
     return _finding_in_file(document, path, text, error["type"])
 
 

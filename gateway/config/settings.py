@@ -17,6 +17,7 @@ from pydantic import (
 
 from gateway.config.announced import LocationSettings
 from gateway.config.devices import DeviceSettings, canonical_address
+from gateway.config.esp32 import Esp32Settings
 from gateway.config.listening import Listen, is_remote
 from gateway.config.lorawan import (
     NETWORK_SERVERS,
@@ -240,6 +241,8 @@ class Settings(Section):
     """Time."""
     log: LogSettings = LogSettings()
     """Messages for people."""
+    esp32: Esp32Settings | None = None
+    """The board, where the gateway is an ESP32."""
 
     @classmethod
     def faults_across(cls, written: Written) -> Iterator[Fault]:
@@ -284,6 +287,8 @@ class Settings(Section):
     def notes(self) -> Iterator[str]:
         """Say what works, but perhaps not as it was meant."""
         yield from self._notes_on_hearing()
+        if self.esp32 is not None:
+            yield "esp32: is for a board made by `ugw flash`; this machine ignores it"
         if self.mqtt.tls is None and not is_loopback(self.mqtt.host):
             yield "mqtt: without TLS, everybody on the way can read and change what is sent"
         if self.delivery.commit_after_ns > _PROMISED_COMMIT_NS:

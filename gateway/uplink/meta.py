@@ -29,24 +29,28 @@ def device(urn: str, given: DeviceSettings, seen: Collection[Key]) -> bytes:
     `metaRev` is the CRC-32 of all the rest: equal announcements have equal numbers, on every
     gateway and after every restart, and nobody has to remember one.
     """
-    content: tuple[Pair, ...] = (
-        *_given(
-            ("name", given.name),
-            ("driver", given.driver),
-            ("model", given.model),
-            ("manufacturer", given.manufacturer),
-            ("firmware", given.firmware),
-            ("medium", given.medium),
-            ("class", given.klass),
-            ("expectedIntervalS", _seconds(given.expected_interval_ns)),
-            ("location", _location(given.location)),
-            ("site", given.site),
-            ("properties", _properties(given.properties, seen)),
-        ),
-    )
+    properties = _properties(given.properties, seen)
+    content = (*_about(given), *_given(("properties", properties)))
     head: tuple[Pair, ...] = (("schema", DEVICE_SCHEMA), ("device", urn))
     revision = max(1, binascii.crc32(document.render((*head, *content)).encode()))
     return document.render((*head, ("metaRev", revision), *content)).encode()
+
+
+def device_parts(given: DeviceSettings) -> tuple[str, list[tuple[str, str, str]]]:
+    """Render what a device's announcement says of it, for an ESP32, which puts it together.
+
+    The fields between `metaRev` and `properties`, each after a comma; of each property that is
+    configured its name, its channel, and what is known beyond its unit, each after a comma.
+    """
+    properties = [
+        (each.observed_property, each.channel or "", _after_comma(tuple(_known(each))))
+        for each in given.properties
+    ]
+    return _after_comma(tuple(_about(given))), properties
+
+
+def _after_comma(pairs: tuple[Pair, ...]) -> str:
+    return "," + document.render(pairs)[1:-1] if pairs else ""
 
 
 def gateway(settings: Settings, software: str) -> bytes:
@@ -69,6 +73,21 @@ def gateway(settings: Settings, software: str) -> bytes:
     return document.render(pairs).encode()
 
 
+def _about(given: DeviceSettings) -> Iterator[Pair]:
+    return _given(
+        ("name", given.name),
+        ("driver", given.driver),
+        ("model", given.model),
+        ("manufacturer", given.manufacturer),
+        ("firmware", given.firmware),
+        ("medium", given.medium),
+        ("class", given.klass),
+        ("expectedIntervalS", _seconds(given.expected_interval_ns)),
+        ("location", _location(given.location)),
+        ("site", given.site),
+    )
+
+
 def _given(*pairs: Pair) -> Iterator[Pair]:
     return (pair for pair in pairs if pair[1] is not None)
 
@@ -87,14 +106,15 @@ def _property(key: Key, given: PropertySettings | None) -> Fields:
         ("channel", channel or None),
         ("unit", vocabulary.unit(name)),
     ]
-    more: list[Pair] = []
-    if given is not None:
-        more = [
-            ("statistic", given.statistic),
-            ("periodS", _seconds(given.period_ns)),
-            ("calibration", given.calibration),
-        ]
-    return Fields(*_given(*pairs, *more))
+    return Fields(*_given(*pairs), *(() if given is None else _known(given)))
+
+
+def _known(given: PropertySettings) -> Iterator[Pair]:
+    return _given(
+        ("statistic", given.statistic),
+        ("periodS", _seconds(given.period_ns)),
+        ("calibration", given.calibration),
+    )
 
 
 def _location(given: LocationSettings | None) -> Fields | None:

@@ -9,6 +9,7 @@ import trustme
 from gateway.config import Finding, InvalidConfigError, Settings, load
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "gateway.example.yaml"
+ESP32_EXAMPLE = EXAMPLE.with_name("esp32.example.yaml")
 DRIVERS = ("bthome-v2", "cayenne-lpp", "flower-care", "ruuvi-rawv2")
 MODEMS = ("ebyte-e22", "rak-rui3", "reyax-rylr998")
 # Its hash stands in the example.
@@ -48,6 +49,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "mqtt-user").write_text("gw-kiel-0042\n")
     (folder / "lora-password").write_text("0A1B2C3D\n")
     (folder / "http-token").write_text("3f9a\n")
+    (folder / "wifi-password").write_text("correct horse\n")
     for secret in folder.rglob("*"):
         if secret.is_file() and secret.suffix != ".pem":
             secret.chmod(0o600)
@@ -58,6 +60,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def example(site: Path) -> str:
     """Return the example, with its files in the test's folder."""
     return EXAMPLE.read_text().replace("/etc/ugw", str(site))
+
+
+@pytest.fixture(scope="session")
+def esp32_example(site: Path) -> str:
+    """Return the example of an ESP32, with its files in the test's folder."""
+    return ESP32_EXAMPLE.read_text().replace("/etc/ugw", str(site))
 
 
 @pytest.fixture

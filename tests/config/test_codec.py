@@ -52,7 +52,8 @@ def test_devices_of_one_type_share_its_text(load_text: Load, file: Path) -> None
     sources = [
         codec.source
         for codec in (
-            one.codec for one in load_text(text + text[len(HEAD) :].replace("17", "18")).devices
+            one.codec
+            for one in load_text(text + text[len(HEAD) :].replace("lora:17", "lora:18")).devices
         )
         if codec is not None
     ]

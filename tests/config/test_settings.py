@@ -232,8 +232,8 @@ def keys_of(schema: dict[str, Any]) -> set[tuple[str, str]]:
     return {(name, key) for name, section in sections.items() for key in section["properties"]}
 
 
-def test_every_option_stands_in_the_example(example: str) -> None:
-    written = set(re.findall(r"(\w+):", uncommented(example)))
+def test_every_option_stands_in_an_example(example: str, esp32_example: str) -> None:
+    written = set(re.findall(r"(\w+):", uncommented(example + esp32_example)))
 
     known = {key for _, key in keys_of(Settings.model_json_schema(mode="serialization"))}
     assert known - written == set()

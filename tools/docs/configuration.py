@@ -31,6 +31,8 @@ COMPUTED = {
     "devices[].codec.variables": "none",
     "devices[].payload": "`hex` for LoRa, none for LoRaWAN",
     "devices[].properties": "none",
+    "esp32.drivers": "none",
+    "esp32.uarts": "none",
     "http.allowed_hosts": "none",
     "mqtt.port": "8883 with `tls`, else 1883",
     "transports": "none",

@@ -63,7 +63,13 @@ _CLOCK: Final = record(
     clock_state(),
     Field(
         "source",
-        words({"kernel": "it says what it knows", "system": "unasked, as configured"}),
+        words(
+            {
+                "kernel": "it says what it knows",
+                "system": "unasked, as configured",
+                "sntp": "a time server, asked by the gateway itself",
+            }
+        ),
         "Who is believed.",
     ),
     MAX_ERROR,

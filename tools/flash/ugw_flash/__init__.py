@@ -1,0 +1,1 @@
+"""What city IT and installers make gateways with: the files of a board, signed updates."""
