@@ -24,7 +24,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
 SOURCES := pyproject.toml README.md LICENSE \
-	$(shell find gateway drivers -name __pycache__ -prune -o \( -type f -o -type d \) -print)
+	$(shell find gateway drivers tools/flash -name __pycache__ -prune -o \( -type f -o -type d \) -print)
 
 # The smallest environment that is there and large enough, else the one to make.
 RUN := $(firstword $(wildcard .venv/.dev .venv/.demo) .venv/.run)
@@ -51,6 +51,7 @@ test: test-packages $(DEV) ## Run the tests (TESTS=tests/core: some of them; WOR
 	@for kind in '' 32; do \
 		tools/micropython $$kind || echo 'ugw: going on without: what needs that MicroPython is skipped.'; \
 	done
+	@tools/umqtt || echo 'ugw: going on without: what needs umqtt is skipped.'
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
 .PHONY: check
@@ -91,6 +92,20 @@ differential: .venv-differential/.made ## Compare the drivers with the parser li
 .PHONY: bench
 bench: test-packages $(DEV) ## Measure the budgets: target, measured, verdict (OPTIONS=--quick: the short form)
 	@$(BIN)/python -m tests.benchmarks $(OPTIONS)
+
+.PHONY: esp32
+esp32: test-packages $(DEV) ## Run the ESP32's tests, also with the agent frozen into a MicroPython built here, at 56 kB
+	@tools/umqtt
+	@tools/micropython 32
+	@tools/micropython frozen
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal tests/esp32
+
+.PHONY: bench-esp32
+bench-esp32: test-packages $(DEV) ## Measure the ESP32's agent: heap, flash, CPU, wear (OPTIONS="--minutes 60": as long)
+	@tools/umqtt
+	@tools/micropython 32
+	@tools/micropython frozen
+	@$(BIN)/python -m tests.benchmarks.esp32 $(OPTIONS)
 
 .PHONY: plot
 plot: $(DEV) ## Measure overload, and draw docs/reference/overload.svg anew from it (ten minutes)
