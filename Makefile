@@ -52,7 +52,7 @@ test: test-packages $(DEV) ## Run the tests (TESTS=tests/core: some of them; WOR
 		tools/micropython $$kind || echo 'ugw: going on without: what needs that MicroPython is skipped.'; \
 	done
 	@tools/umqtt || echo 'ugw: going on without: what needs umqtt is skipped.'
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(TESTS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m 'not long' $(TESTS)
 
 .PHONY: check
 check: $(DEV) lint types imports test ## Everything a change must pass: format, lint, types, imports, tests, docs
@@ -98,7 +98,7 @@ esp32: test-packages $(DEV) ## Run the ESP32's tests, also with the agent frozen
 	@tools/umqtt
 	@tools/micropython 32
 	@tools/micropython frozen
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal tests/esp32
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal tests/esp32 tests/hardware
 
 .PHONY: bench-esp32
 bench-esp32: test-packages $(DEV) ## Measure the ESP32's agent: heap, flash, CPU, wear (OPTIONS="--minutes 60": as long)

@@ -6,12 +6,14 @@ The store first, because it says what is still owed; the radio last.
 from os import urandom
 
 from gateway.core import vocabulary
+from gateway.core.wire import quote
 from gateway.esp32 import overlay
 from gateway.esp32.ble import Scanner
 from gateway.esp32.clock import Clock
 from gateway.esp32.console import say
 from gateway.esp32.delivery import Delivery
 from gateway.esp32.link import Link
+from gateway.esp32.losses import Losses
 from gateway.esp32.pipeline import Counts, Intake
 from gateway.esp32.uart import Port
 from gateway.esp32.uplink import Uplink
@@ -48,7 +50,7 @@ def build(agent: "Agent") -> None:
         "journal", "begin", root, streams, kept, site.session
     )
     agent.session, agent.session_end = session, session + 100
-    agent.losses, agent.untold = losses, losses
+    agent.losses = Losses(root, clock, losses)
     lines = overlay.run("settings", "devices", root, nvs)
     devices = overlay.run("roster", "listed", lines, site.intake)
     unclean = not all([clean for _, _, clean, _ in agent.previous])  # noqa: C419 - a generator takes more
@@ -76,6 +78,10 @@ def _site(root: str, nvs: "Any") -> "Site":  # noqa: ANN401 - the firmware's
     site = overlay.run("settings", "load", root, nvs)
     installed = overlay.run("slots", "software", root)
     if installed:
+        flashed = '"software":'  # the announcement was rendered with what the board was made with
+        site.about = site.about.replace(
+            flashed + quote(site.software), flashed + quote(installed[1])
+        )
         site.software = installed[1]
     elif site.update:  # files cannot replace what is frozen
         site.update = False
@@ -100,7 +106,7 @@ def _connect(agent: "Agent", intake: Intake) -> None:
     agent.runs = runs
     agent.link.on_beat, uplink.beat = agent.beats(2), agent.beats(3)
     uplink.on_up, uplink.on_down, uplink.on_ack = agent.up, agent.down, agent.acknowledged
-    agent.delivery.on_loss = agent.lost
+    agent.delivery.on_loss = agent.losses.add
     intake.on_refuse = agent.refused
     if site.update:
         uplink.set_callback(agent.heard)

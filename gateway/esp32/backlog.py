@@ -53,6 +53,7 @@ class Backlog:
         self._found: dict[str, int] = {}
         self._failures = 0  # in a row
         self._retry_ms = 0  # when it may be tried again
+        self._misread = self._reread_ms = 0  # the same of reading
         self._full_until_ms = 0
         self._used_ms = -_LINGER_MS
         self._dry = True  # nothing in it waits to be leased
@@ -96,9 +97,13 @@ class Backlog:
         delivery.counts.recovered += self.segments.observations
 
     def _failed(self) -> None:
-        wait_s = delay_s(self._failures, urandom(1)[0] / 256, first_s=FIRST_S, most_s=MOST_S)
-        self._retry_ms = self._delivery.clock.now() + int(1000 * wait_s)
+        self._retry_ms = self._delivery.clock.now() + _wait_ms(self._failures)
         self._failures += 1
+
+    def _unread(self) -> None:
+        """Put reading off; that a batch cannot be read keeps nothing from being written."""
+        self._reread_ms = self._delivery.clock.now() + _wait_ms(self._misread)
+        self._misread += 1
 
     def _spill(self, ring: "Ring") -> None:
         for flight in self._delivery.flights:
@@ -127,6 +132,8 @@ class Backlog:
         self._full_until_ms = self._delivery.clock.now() + _FULL_MS
         before = self.segments.observations
         losses = self.segments.drop_oldest()
+        if self._ref and self._ref[0] not in self.segments.leased:
+            self._ref = None  # it went with the rest of its segment
         for loss in losses:
             for flight in self._delivery.flights:
                 if loss[0] == flight[_STREAM] and loss[1] <= flight[_FIRST] <= loss[2]:
@@ -155,7 +162,7 @@ class Backlog:
     def next(self) -> "list | None":  # type: ignore[type-arg]
         """Return a flight of the oldest batch that waits, if one does and can be read."""
         segments = self.segments
-        if self._dry or self._delivery.clock.now() < self._retry_ms:
+        if self._dry or self._delivery.clock.now() < self._reread_ms:
             return None
         before = segments.observations
         try:
@@ -172,12 +179,18 @@ class Backlog:
                 count += 1
                 size += len(head) + len(tail.encode()) + _AROUND
         except (OSError, MemoryError):
-            self._failed()
+            self._unread()
             return None
-        self._ref = None
+        self._ref, self._misread = None, 0
         if stream in self._floors:
             self._floors[stream] = first + count
         return [0, stream, first, count, size, 0, policy.REPLAY, ref]
+
+    def put_back(self, ref: "Handle") -> None:
+        """Take a batch back that could not be sent."""
+        self.segments.give_back(ref)
+        self._dry = False
+        self._unread()
 
     def lost(self) -> None:
         """Hear that the connection took all flights along."""
@@ -195,11 +208,11 @@ class Backlog:
             if not flight[_COUNT]:
                 delivery.flights.remove(flight)
                 return True
-            if flight[_REF] is None or delivery.clock.now() >= self._retry_ms:
+            if flight[_REF] is None or delivery.clock.now() >= self._reread_ms:
                 try:
                     delivery.publish(flight)
                 except (OSError, MemoryError):
-                    self._failed()
+                    self._unread()
                 else:
                     delivery.counts.resent += flight[_COUNT]
                     return True
@@ -259,12 +272,19 @@ class Backlog:
         while delivery.uplink.up and (delivery.flights or delivery.in_memory()):
             if delivery.clock.now() >= until:
                 break
-            delivery.tick()
+            try:
+                delivery.tick()
+            except (OSError, MemoryError):
+                break  # then it is kept
             await asyncio.sleep(0.02)
         if delivery.in_memory():
             self._retry_ms = 0
             self.keep()
         return delivery.in_memory() == 0
+
+
+def _wait_ms(failures: int) -> int:
+    return int(1000 * delay_s(failures, urandom(1)[0] / 256, first_s=FIRST_S, most_s=MOST_S))
 
 
 def _forget(name: str) -> None:

@@ -63,7 +63,7 @@ def event(agent: "Agent", kind: str, at: "tuple[str, int]", fields: str) -> str:
 async def _losses(agent: "Agent") -> None:
     """Tell the loss ranges that the broker does not have yet; one that grew is told again."""
     now = agent.clock.now()
-    for loss in agent.untold:
+    for loss in agent.losses.untold:
         if now < agent.told_at.get(loss[0], -_GROWTH_MS) + _GROWTH_MS:
             continue
         stream, first, last, reason, boot, at_ms, _ = loss
@@ -76,12 +76,12 @@ async def _losses(agent: "Agent") -> None:
 
 async def _events(agent: "Agent") -> None:
     while agent.events:
-        kind, at_ms, fields = agent.events[0]
-        at = (agent.clock.boot, at_ms)
-        text = event(agent, kind, at, _fields(fields))
-        if not await _letter(agent, "/event", text, False, ("event", agent.events[0])):
+        happened = agent.events.pop(0)  # others may come meanwhile, or come back
+        kind, at_ms, fields = happened
+        text = event(agent, kind, (agent.clock.boot, at_ms), _fields(fields))
+        if not await _letter(agent, "/event", text, False, ("event", happened)):
+            agent.events.insert(0, happened)
             return
-        agent.events.pop(0)  # it comes back if the connection ends before its acknowledgement
 
 
 def _fields(fields: "tuple[object, ...]") -> str:

@@ -6,6 +6,8 @@ with DUP: the same observations under the same packet id. What concerns the stor
 which is in memory only while there is one.
 """
 
+import gc
+
 from gateway.core import policy, wire
 from gateway.esp32.ring import Ring
 
@@ -94,9 +96,15 @@ class Delivery:
 
     # -------------------------------------------------------------------------------------- 6 send
     def pump(self) -> None:
-        """Send what may be sent: first, again, what a connection took along."""
-        while self.uplink.can_send and ((self.store and self.store.resend()) or self._send()):
-            pass
+        """Send what may be sent: first, again, what a connection took along.
+
+        Without memory for a packet nothing is sent and nothing changes: the next tick comes.
+        """
+        try:
+            while self.uplink.can_send and ((self.store and self.store.resend()) or self._send()):
+                pass
+        except MemoryError:
+            gc.collect()
 
     def _send(self) -> bool:
         """Send the next bundle: live first, but for the last slot, after a live one."""
@@ -134,13 +142,20 @@ class Delivery:
         return None
 
     def _fly(self, flight: list) -> bool:  # type: ignore[type-arg]
-        if flight[_REF] is None:
-            ring = self.ring(flight[_STREAM])
+        ref, ring = flight[_REF], self.ring(flight[_STREAM])
+        self.flights.append(flight)
+        try:
+            self.publish(flight)
+        except (MemoryError, OSError):
+            self.flights.remove(flight)
+            if ref is not None:
+                self.store.put_back(ref)  # type: ignore[union-attr]
+            return False
+        if ref is None:
             ring.unsent += flight[_COUNT]
             ring.paced_ms = policy.next_publish_ns(self.clock.now(), self.limits["pace_ms"])
         self.last = flight[_LANE]
-        self.flights.append(flight)
-        return self.publish(flight)
+        return True
 
     def publish(self, flight: list) -> bool:  # type: ignore[type-arg]
         """Render a bundle into a packet, with what is known of the time now."""

@@ -24,7 +24,7 @@ async def answer(agent: "Agent", command: str) -> None:
     """Answer a command."""
     if command == "restart":
         print("What waits is put away, then the board starts anew.")
-        await agent.restart("asked for at the console")
+        agent.fault = "asked for at the console"
         return
     answers = {"sensors": _sensors, "network": _network, "time": _time, "log": _log}
     if command not in answers:

@@ -91,6 +91,12 @@ class Device(Counted):
         self.content = content
         self.until = at + self.window
 
+    def has_news(self, now: int) -> bool:
+        """Whether its announcement or its values are to be told now."""
+        return (self.meta_due and now >= self.meta_at_ms) or (
+            self.state_due and now >= self.state_at_ms
+        )
+
     def observed(self, results: "Results", at: int) -> None:
         """Keep the newest result of each property and channel, for whoever tells of them."""
         self.observed_ms = at
@@ -115,8 +121,10 @@ def _is_short() -> bool:
 
     Anybody can send a listed LoRa node's name with values it has not: state and meta do without.
     """
-    gc.collect()
-    return getattr(gc, "mem_free", _plenty)() < _SPARE_BYTES
+    free = getattr(gc, "mem_free", _plenty)
+    if free() < _SPARE_BYTES:
+        gc.collect()
+    return free() < _SPARE_BYTES
 
 
 def _plenty() -> int:

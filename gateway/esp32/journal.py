@@ -88,11 +88,7 @@ def keep_counters(root: str, counters: dict[str, int]) -> None:
 def declare(root: str, losses: "list[Loss]") -> "list[Loss]":
     """Note what is lost, before it goes; all that is noted now, neighbours merged."""
     there = _losses(root)
-    noted = list(there)
-    for loss in losses:
-        noted = _with(noted, loss)
-    while len(noted) > _MOST_LOSSES:
-        noted = _fewer(noted)
+    noted = joined(there, losses)
     if noted != there:
         _make(root + "/state")
         _save(root, "losses", noted)
@@ -102,11 +98,26 @@ def declare(root: str, losses: "list[Loss]") -> "list[Loss]":
 def told(root: str, losses: "list[Loss]") -> "list[Loss]":
     """Take out the numbers that the broker has acknowledged as lost; what is left."""
     there = _losses(root)
-    left = there
-    for loss in losses:
-        left = [part for each in left for part in _without(each, loss)]
+    left = cut(there, losses)
     if left != there:
         _save(root, "losses", left)
+    return left
+
+
+def joined(noted: "list[Loss]", losses: "list[Loss]") -> "list[Loss]":
+    """Return ranges with others among them, neighbours merged, and not too many."""
+    noted = list(noted)
+    for loss in losses:
+        noted = _with(noted, loss)
+    while len(noted) > _MOST_LOSSES:
+        noted = _fewer(noted)
+    return noted
+
+
+def cut(left: "list[Loss]", losses: "list[Loss]") -> "list[Loss]":
+    """Return ranges without the numbers of others."""
+    for loss in losses:
+        left = [part for each in left for part in _without(each, loss)]
     return left
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gateway.esp32.delivery import Delivery
     from gateway.esp32.devices import Device
     from gateway.esp32.link import Link
+    from gateway.esp32.losses import Losses
     from gateway.esp32.pipeline import Counts, Intake
     from gateway.esp32.settings import Site
     from gateway.esp32.uart import Port
@@ -33,14 +34,12 @@ _LOOK_MS = 10_000
 _HEARTBEAT_MS = 60_000
 _JITTER = 6_000
 _SYNC_MS = 1_024_000  # between two askings of a time server that answered
-_SYNC_AGAIN_MS = 30_000
+_SYNC_AGAIN_MS = 4_000  # without an answer; twice as long each time (RFC 4330, 10)
 _STEP_MS = 1_000  # a clock that is corrected by more has stepped
 _KEEP_MS = 900_000  # between two writings of replay counters
 _MOST_EVENTS = 16
-_MOST_LOSSES = 32
 _MOST_REFUSALS = 16
 _WRITABLE = 40  # looks, of 50 ms
-_GRACE_MS = 5_000
 _LITTER = 4096  # bytes made between two collections: what lives stands close together then
 _STAY = (2, 3)  # of what runs, at the end: network and uplink
 
@@ -63,14 +62,14 @@ class Agent:
     session: int
     session_end: int  # sessions from here on are not reserved
     previous: "list[tuple[str, str, bool, int]]"
-    losses: "list[tuple[str, int, int, str, str, int, int | None]]"  # the newest, told or not
-    untold: "list[tuple[str, int, int, str, str, int, int | None]]"
+    losses: "Losses"
     update: "dict[str, Any] | None" = None  # a new version that is being fetched
     meta_due = True
     previous_due = True  # whether the next run is still to tell `previous`
     ready: bool | None = False  # whether a message was acknowledged; None: and that was said
     believed_since_ms = status_ms = looked_ms = sync_ms = 0
     keep_ms = _KEEP_MS
+    unsynced_ms = _SYNC_AGAIN_MS
     fault = ""
 
     def __init__(self, root: str) -> None:
@@ -97,8 +96,15 @@ class Agent:
         """Return what a task calls to show that it lives."""
         return lambda: self.vitals.beat(number)
 
-    def counters(self) -> "Iterator[tuple[str, int]]":
-        """Yield the terms of both laws, as the status has them."""
+    def counters(self) -> "list[tuple[str, int]]":
+        """Return the terms of both laws of one moment: the radio interrupts."""
+        while True:
+            heard = self.counts.heard
+            terms = list(self._terms())
+            if heard == self.counts.heard:
+                return terms
+
+    def _terms(self) -> "Iterator[tuple[str, int]]":
         counts, delivery = self.counts, self.delivery
         waiting = self.intake.waiting
         for radio in self.radios:
@@ -132,17 +138,6 @@ class Agent:
             return
         count, until = self.refusals.get(pair, (0, 0))
         self.refusals[pair] = (count + 1, until)
-
-    def lost(self, stream: str, first: int, last: int, reason: str) -> None:
-        """Hear of a loss range; what the store gave up it has written down itself."""
-        clock = self.clock
-        loss = (stream, first, last, reason, clock.boot, clock.now(), clock.offset_ms)
-        try:
-            new = [loss] if reason == "store" else []
-            self.untold = overlay.run("journal", "declare", self.root, new)
-        except OSError:  # the flash cannot be written: memory has it
-            self.untold = self.untold[1 - _MOST_LOSSES :] + [loss]  # noqa: RUF005 - MicroPython
-        self.losses = self.losses[1 - _MOST_LOSSES :] + [loss]  # noqa: RUF005 - MicroPython
 
     def up(self) -> None:
         """Hear that there is a connection."""
@@ -184,10 +179,10 @@ class Agent:
             self._arrived(*self.letters.pop(pid))
 
     def _arrived(self, what: str, subject: "Any" = None) -> None:  # noqa: ANN401 - by what it is
+        if what == "loss":
+            self.losses.told(subject)
         try:
-            if what == "loss":
-                self.untold = overlay.run("journal", "told", self.root, [subject])
-            elif what == "status" and self.previous_due:
+            if what == "status" and self.previous_due:
                 self.previous_due = False
                 overlay.run("journal", "forget_previous", self.root)
         except OSError:
@@ -229,6 +224,7 @@ class Agent:
                 await self._tell(now)
             if self._is_poll_due(now):
                 await overlay.arun("poll", "work", self)
+            self.losses.write()
             if now >= self.keep_ms:
                 self._keep_counters(now)
             trial = trial and self._judge_trial()
@@ -262,8 +258,10 @@ class Agent:
         whom, port, dns = asked["servers"], asked["port"], self.link.dns()
         synced = await overlay.arun("sntp", "query", whom, port, clock, dns)
         if not synced:
-            self.sync_ms = clock.now() + _SYNC_AGAIN_MS
+            self.sync_ms = clock.now() + self.unsynced_ms
+            self.unsynced_ms = min(2 * self.unsynced_ms, _SYNC_MS)
             return
+        self.unsynced_ms = _SYNC_AGAIN_MS
         self.sync_ms = clock.now() + _SYNC_MS
         if was == "unsynced":
             self.believed_since_ms = clock.now()
@@ -291,14 +289,10 @@ class Agent:
             )
 
     def _has_news(self, now: int) -> bool:
-        if self.events or self.untold or self.meta_due:
+        if self.events or self.losses.untold or self.meta_due:
             return True
-        if self.delivery.congested():
-            return False
-        for device in self.devices():
-            if (device.meta_due and now >= device.meta_at_ms) or (
-                device.state_due and now >= device.state_at_ms
-            ):
+        for device in () if self.delivery.congested() else self.devices():
+            if device.has_news(now):
                 return True
         return False
 
@@ -364,21 +358,26 @@ class Agent:
         self.uplink.set_last_will(self.site.root + "/status", will, True, 1)
 
     async def restart(self, cause: str) -> None:
-        """Keep what waits, say farewell, start anew."""
+        """Keep what waits, say farewell, start anew; first of all, see that there is memory."""
         import machine
 
-        overlay.run("restart", "note", cause)
         for number in range(len(self.runs)):
             if number not in _STAY:
                 self.tasks[number].cancel()
-        if await self.close() and self.uplink.can_send:
-            overlay.run("status", "publish", self, False)
-            await asyncio.sleep_ms(_GRACE_MS)
-        machine.reset()
+        self.mail, self.update = {}, None
+        gc.collect()
+        try:
+            if await self.close() and await self.writable():
+                overlay.run("status", "publish", self, False)
+                await self.uplink.close()  # with DISCONNECT: else the will would take its place
+            overlay.run("restart", "note", cause)
+        finally:
+            machine.reset()
 
     async def close(self) -> bool:
         """Keep what waits; False: something is lost, so streams end as after a crash."""
         is_kept = await self.delivery.close()
+        self.losses.write(True)
         counters = overlay.run("roster", "kept", self.devices())
         self.intake.devices = {}  # what a PUBACK makes room for would come behind the end
         ends = {stream: self.delivery.next_seq(klass) for klass, stream in self.streams.items()}

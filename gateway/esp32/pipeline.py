@@ -158,6 +158,8 @@ class Intake:
                 device.tokens += 60000
             counts.refuse(error.reason)
             self.on_refuse(device.urn, error.reason)
+        except MemoryError:  # of what there was no memory for delivery has nothing
+            counts.limited += 1
         if is_poll:
             device.merges, device.copies = merges, copies
 
@@ -231,8 +233,12 @@ class Intake:
         """Return the drivers of a module."""
         if path not in self._drivers:
             self._drivers[path] = ()  # one that cannot be imported now is not tried again
-            module = __import__("drivers." + path, None, None, (path,))
-            self._drivers[path] = getattr(module, "DRIVERS", (module,))
+            try:
+                module = __import__("drivers." + path, None, None, (path,))
+                self._drivers[path] = getattr(module, "DRIVERS", (module,))
+            except MemoryError:
+                del self._drivers[path]  # but this one, when there is more memory
+                raise
         return self._drivers[path]
 
     def _unseal(
@@ -283,7 +289,10 @@ class Intake:
         counts.decoded += 1
         counts.observed += 1
         device.copies, device.merges = 1, True
-        device.observed(results, at)
+        try:
+            device.observed(results, at)
+        except MemoryError:
+            pass  # delivery has it: state and meta do without
 
 
 def _together(content: bytes, other: bytes) -> "tuple[Structure, ...]":

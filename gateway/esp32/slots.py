@@ -22,11 +22,22 @@ def load(root: str) -> "State":
     try:
         with open(root + "/slots.json") as file:
             text = file.read()
-        if text[-1:] == "\n":  # MicroPython's parser takes {"slot": "b" for whole
-            return json.loads(text)
-    except (OSError, ValueError):
+        state = json.loads(text)
+        # MicroPython's parser takes {"slot": "b" for whole
+        if text[-1:] == "\n" and state["slot"] in ("a", "b"):
+            return state
+    except (OSError, ValueError, LookupError, TypeError):
         pass  # never flashed whole, or damaged
-    return {"slot": "a" if software(root, "a") else "b"}
+    return {"slot": "ab"[not _is_whole(root, "a") and _is_whole(root, "b")]}
+
+
+def _is_whole(root: str, slot: str) -> bool:
+    """Whether boot.py takes a slot for a version: by the same test, or this runs in another."""
+    try:
+        os.stat(root + "/" + slot + "/manifest")
+    except OSError:
+        return False
+    return True
 
 
 def store(root: str, state: "State") -> None:

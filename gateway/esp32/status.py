@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gateway.esp32.uart import Port
 
 _SLACK = 32  # bytes: numbers may grow meanwhile
-_RANGES = 8  # told here; all of them went out as events
+_RANGES = 16  # told here; all of them went out as events
 
 
 def will(agent: "Agent", session: int) -> str:
@@ -49,7 +49,7 @@ def _pieces(agent: "Agent", state: str) -> "Iterator[str]":
     yield '],"previous":'
     yield ended(agent.previous)
     yield ',"dropped":['
-    yield ",".join([_loss(clock, *loss) for loss in agent.losses[-_RANGES:]])
+    yield ",".join([_loss(clock, *loss) for loss in agent.losses.latest[-_RANGES:]])
     yield _store(agent.delivery)
     yield ',"setAside":{"bundles":0,"bytes":0},"transports":['
     yield ",".join([_transport(each, now) for each in agent.transports()])
@@ -80,7 +80,7 @@ def _clock(clock: "Clock") -> str:
 def _stream(agent: "Agent", klass: str) -> str:
     stream = agent.streams[klass]
     settled = agent.delivery.settled_below(klass)
-    for loss in agent.untold:
+    for loss in agent.losses.untold:
         if loss[0] == stream:
             settled = min(settled, loss[1])  # until the broker knows that it is lost
     return (

@@ -75,8 +75,7 @@ def _agent(clock_state: str = "synced") -> Any:  # noqa: ANN401 - whatever an ov
         session=7,
         streams=STREAMS,
         previous=[("OLD", "routine", False, 12), ("OLD2", "event", True, 3)],
-        losses=LOSSES,
-        untold=[],
+        losses=SimpleNamespace(latest=LOSSES, untold=[]),
         believed_since_ms=50_000,
         transports=lambda: transports,
         counters=COUNTERS.items,
@@ -145,7 +144,7 @@ def test_its_status_is_that_of_a_pi_on_mqtt_3(
 
 def test_nothing_is_settled_that_is_lost_and_not_told_yet() -> None:
     agent = _agent()
-    agent.untold = [("OLD", 1, 1, "damaged", BOOT, 5, None), *LOSSES[:1]]
+    agent.losses.untold = [("OLD", 1, 1, "damaged", BOOT, 5, None), *LOSSES[:1]]
     status.publish(agent, online=True)
     settled = [each["settledBelow"] for each in json.loads(agent.uplink.sent[0][1])["streams"]]
     assert settled == [5, 0]

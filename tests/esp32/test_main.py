@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.esp32 import console, journal, overlay
+from gateway.esp32.losses import Losses
 from gateway.esp32.main import Agent
 
 OLD = {"routine": "R1", "event": "E1"}
@@ -25,7 +26,9 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Agent:
     agent = Agent(root)
     made: Any = agent
     made.session, made.session_end, made.previous = session, session + 100, previous
-    made.streams, made.losses, made.untold = NOW, [], journal.declare(root, [LOSS])
+    made.streams = NOW
+    made.clock = SimpleNamespace(now=lambda: 0, boot="b", offset_ms=None)
+    made.losses = Losses(root, made.clock, journal.declare(root, [LOSS]))
     made.delivery = SimpleNamespace(
         acknowledged=lambda _: False, on_down=lambda: None, next_seq=lambda _: 7
     )
@@ -58,24 +61,23 @@ def test_what_was_told_of_earlier_runs_is_not_told_by_the_next(agent: Agent) -> 
 def test_a_loss_is_noted_until_its_event_is_acknowledged(agent: Agent) -> None:
     agent.letters[4] = ("loss", LOSS)
     agent.down()
-    assert agent.untold == [LOSS]
+    assert agent.losses.untold == [LOSS]
     agent.letters[5] = ("loss", LOSS)
     agent.acknowledged(5)
-    assert agent.untold == []
+    assert agent.losses.untold == []
     assert journal.declare(agent.root, []) == []
 
 
 @pytest.mark.parametrize("letter", [("loss", LOSS), ("status",)])
 def test_flash_that_cannot_be_written_costs_no_connection(
-    agent: Agent, letter: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
+    agent: Agent, letter: tuple[Any, ...]
 ) -> None:
-    def fails(*_: object) -> None:
-        raise OSError
-
+    for name in ("losses", "run"):
+        Path(agent.root, "state", f"{name}.json.new").mkdir()  # where it would be written
     agent.letters[4] = letter
-    monkeypatch.setattr(overlay, "run", fails)
     agent.acknowledged(4)
-    assert agent.untold == [LOSS]
+    assert journal.declare(agent.root, []) == [LOSS]  # the next run tells it once more
+    assert _next_run(agent) == ["R1", "E1", "R2", "E2"]
 
 
 def test_without_flash_sessions_go_on(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,13 +136,18 @@ def test_at_its_end_nothing_goes_on_but_network_and_uplink(
         called.append("store")
         return True
 
+    async def leave() -> None:
+        called.append("farewell")
+
     async def end() -> list[bool]:
         parts: Any = agent
         parts.delivery.close, parts.uplink.can_send = close, True
+        parts.uplink.close = leave
         agent.runs = [forever] * 6
         agent.tasks = [asyncio.create_task(forever()) for _ in range(8)]
         await asyncio.sleep(0)
         await agent.restart("asked for")
+        await asyncio.sleep(0)
         cancelled = [task.cancelled() for task in agent.tasks]
         for task in agent.tasks:
             task.cancel()
@@ -155,10 +162,11 @@ def test_at_its_end_nothing_goes_on_but_network_and_uplink(
     monkeypatch.setattr(asyncio, "sleep_ms", lambda _: asyncio.sleep(0), raising=False)
     assert asyncio.run(end()) == [True, True, False, False, True, True, False, False]
     assert called == [
-        "restart.note",
         "store",
         "roster.kept",
         "journal.close",
         "status.publish",
+        "farewell",
+        "restart.note",
         "reset",
     ]

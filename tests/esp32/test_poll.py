@@ -355,6 +355,7 @@ STATE: Final = bytes.fromhex("6328332e312e39")
 READ: Final = {"soil_temperature": Decimal("23.4"), "soil_moisture": 21, "battery_level": 99}
 
 
+@pytest.mark.long
 def test_polled_sensors_arrive_beside_advertising_ones_whatever_hangs(
     play: Callable[..., None],
 ) -> None:

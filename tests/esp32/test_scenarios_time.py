@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.esp32.test_scenarios import RECONNECT_GUARD_S
 from tests.esp32.test_scenarios import board as board  # noqa: PLC0414 - a fixture
 from tests.scenarios.conftest import play as play  # noqa: PLC0414 - a fixture
@@ -13,6 +15,7 @@ Play = Callable[..., None]
 STEP_S = 7_200
 
 
+@pytest.mark.long
 def test_what_was_heard_before_a_time_server_answered_is_dated_afterwards(
     play: Play, board: Setting
 ) -> None:

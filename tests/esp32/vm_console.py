@@ -67,7 +67,12 @@ class Agent:
         ]
         self.devices = lambda: listed
 
-    async def restart(self, cause):
+    @property
+    def fault(self):
+        return ""
+
+    @fault.setter
+    def fault(self, cause):
         print("RESTARTED", cause)
 
 

@@ -66,6 +66,7 @@ async def watched(stage: Stage, seen: Path, port: str) -> tuple[int | None, dict
     return process.returncode, json.loads(await asyncio.to_thread(seen.read_text))
 
 
+@pytest.mark.long
 def test_a_board_that_is_well_is_found_well(play: Play, tmp_path: Path) -> None:
     async def scenario(stage: Stage) -> None:
         await stage.start_agent()
@@ -83,6 +84,7 @@ def test_a_board_that_is_well_is_found_well(play: Play, tmp_path: Path) -> None:
     play(scenario, BOARD)
 
 
+@pytest.mark.long
 def test_a_board_without_power_is_found_out(play: Play, tmp_path: Path) -> None:
     async def scenario(stage: Stage) -> None:
         await stage.start_agent()

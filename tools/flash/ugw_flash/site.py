@@ -2,7 +2,8 @@
 
 The same gateway.yaml that configures a Raspberry Pi, with the section `esp32`. What no ESP32 can
 do is refused, all of it at once, each with its line: a board never runs with less than was asked
-of it. Secrets are read here and appear in no file.
+of it. Secrets are read here and appear in no file; the name of an MQTT user, which a broker logs
+anyway, stands in site.json.
 """
 
 import json
