@@ -347,7 +347,9 @@ def test_what_is_sent_to_a_board_without_power_comes_when_it_is_back(
             board.power_off()
         await tell(broker, topic, "meanwhile")
         async with Board(modules, **asked) as board:
-            assert (await board.until("message"))["payload"] == "meanwhile"
+            # The first may come once more: whether its PUBACK was written is nobody's promise.
+            while (await board.until("message"))["payload"] != "meanwhile":
+                pass
 
     strict_run(main())
 

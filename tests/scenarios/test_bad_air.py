@@ -140,4 +140,5 @@ def test_nonsense_from_listed_devices_is_counted_and_costs_no_other_sensor_a_fra
         ):
             assert counters[f"refused.{reason}"], counters
 
-    play(scenario, Setting(crowd=CROWD, scan="active"))
+    # A second: on a machine that is busy, a sensor that speaks sooner would be coalesced.
+    play(scenario, Setting(crowd=CROWD, scan="active", every_s=1.0))
