@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gateway.esp32.pipeline import Frame, Result, Results
 
 _SPARE_BYTES = 12_000  # for all else: the largest overlay, and what it makes
+_USUAL = 12  # values of a sensor: for these nobody asks how much memory is left
 _MOST = 64  # values remembered: what one observation may hold
 
 
@@ -111,7 +112,7 @@ class Device(Counted):
                     break
             else:
                 if not self.is_crowded and len(known) < _MOST:
-                    self.is_crowded = _is_short()
+                    self.is_crowded = len(known) >= _USUAL and _is_short()
                     known.append(result)
                     self.meta_due = True
 
