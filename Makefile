@@ -91,6 +91,7 @@ differential: .venv-differential/.made ## Compare the drivers with the parser li
 
 .PHONY: bench
 bench: test-packages $(DEV) ## Measure the budgets: target, measured, verdict (OPTIONS=--quick: the short form)
+	@tools/umqtt && tools/micropython frozen || echo 'ugw: going on without: the line of the ESP32 cannot run.'
 	@$(BIN)/python -m tests.benchmarks $(OPTIONS)
 
 .PHONY: esp32

@@ -24,7 +24,6 @@ from tests.benchmarks.worker import run
 _COLOURS: Final = {
     Verdict.MET: "green",
     Verdict.MISSED: "bold red",
-    Verdict.NOT_BUILT: "dim",
     Verdict.CANNOT_RUN: "bold yellow",
 }
 

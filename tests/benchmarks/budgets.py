@@ -20,8 +20,9 @@ from tests.benchmarks import (
     bench_start,
     bench_strangers,
     bench_throughput,
+    esp32,
 )
-from tests.benchmarks.rows import Row, not_built
+from tests.benchmarks.rows import Row
 
 
 class Measure(Protocol):
@@ -40,11 +41,6 @@ class Benchmark(msgspec.Struct, frozen=True):
     about_s: int  # in full; quick takes a third at most
 
 
-def _esp32(*, quick: bool) -> list[Row]:
-    del quick
-    return [not_built("ESP32: peak Python heap with BLE, LoRa and TLS uplink", "<= 56", "KB")]
-
-
 BENCHMARKS: Final = (
     Benchmark("admission", bench_admission.measure, 70),
     Benchmark("hot-path", bench_hot_path.measure, 60),
@@ -58,5 +54,5 @@ BENCHMARKS: Final = (
     Benchmark("idle", bench_idle.measure, 65),
     Benchmark("start", bench_start.measure, 15),
     Benchmark("drivers", bench_drivers.measure, 40),
-    Benchmark("esp32", _esp32, 0),
+    Benchmark("esp32", esp32.measure, 200),
 )

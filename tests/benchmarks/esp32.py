@@ -22,17 +22,21 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import pytest
 
 from gateway.sim.esp32_image import HEAP_BYTES, allowance
 from gateway.sim.esp32_wire import Vitals
 from gateway.sim.sensors import Emission, Sensor, SensorOptions
 from tests.authorities import Authority
+from tests.benchmarks.rows import Row, at_most, cannot_run
 from tests.brokers import ServerTls
 from tests.esp32.boards import programs
 from tests.esp32.machines import BOARD, ROOT, command, environment
 from tests.scenarios.stage import Setting, Stage
 from ugw_flash.compile import Compiled, compile_tree
 
+_MINUTES: Final = 3.0
+_QUICK_MINUTES: Final = 0.5
 _LISTED: Final = 5
 _ADDRESSES: Final = 200
 _PER_SECOND: Final = 50
@@ -107,6 +111,19 @@ def main() -> int:
     if options.json:
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
     return 0
+
+
+def measure(*, quick: bool) -> list[Row]:
+    """Return the row of the budget."""
+    name = "ESP32: fullest Python heap with BLE, LoRa and TLS uplink"
+    with tempfile.TemporaryDirectory(prefix="ugw-esp32-") as folder:
+        try:
+            result = asyncio.run(_measure(Path(folder), _QUICK_MINUTES if quick else _MINUTES))
+        except pytest.skip.Exception as missing:  # an interpreter is
+            return [cannot_run(name, str(missing))]
+    own = result.fullest.used - result.fakes_bytes
+    note = f"a hard limit; {result.observations} observations, all delivered; in firmware"
+    return [at_most(name, 56, own / 1000, "KB", note)]
 
 
 async def _measure(folder: Path, minutes: float) -> Result:

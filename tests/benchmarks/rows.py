@@ -14,7 +14,6 @@ class Verdict(StrEnum):
 
     MET = "met"
     MISSED = "missed"
-    NOT_BUILT = "not built yet"
     CANNOT_RUN = "cannot run"
 
 
@@ -55,11 +54,6 @@ def at_least(name: str, limit: int, measured: float, unit: str, note: str = "") 
         verdict=Verdict.MET if measured >= limit else Verdict.MISSED,
         note=note,
     )
-
-
-def not_built(name: str, target: str, unit: str) -> Row:
-    """Return the row of a budget whose subject does not exist yet."""
-    return Row(name=name, target=target, measured=None, unit=unit, verdict=Verdict.NOT_BUILT)
 
 
 def cannot_run(name: str, why: str) -> Row:

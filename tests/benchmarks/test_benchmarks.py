@@ -7,7 +7,7 @@ import pytest
 
 from tests.benchmarks import overload, overload_plot
 from tests.benchmarks.budgets import BENCHMARKS, Benchmark
-from tests.benchmarks.rows import Row, Verdict, at_least, at_most, not_built
+from tests.benchmarks.rows import Row, Verdict, at_least, at_most
 from tests.benchmarks.worker import run
 
 
@@ -32,17 +32,12 @@ def test_what_has_to_be_reached_is_missed_just_below_it(measured: int, verdict: 
     assert at_least("rate", 30_000, measured, "/s").verdict is verdict
 
 
-def test_what_does_not_exist_yet_is_listed_without_a_number() -> None:
-    row = not_built("heap", "<= 56", "KB")
-    assert (row.measured, row.verdict) == (None, Verdict.NOT_BUILT)
-
-
 def test_a_benchmark_that_fails_says_so_and_the_others_go_on() -> None:
     failing = Benchmark("one that is not registered", _never, 1)
     (row,) = run(failing, quick=True)
     assert row.verdict is Verdict.CANNOT_RUN
-    esp32 = next(benchmark for benchmark in BENCHMARKS if benchmark.name == "esp32")
-    assert [row.verdict for row in run(esp32, quick=True)] == [Verdict.NOT_BUILT]
+    start = next(benchmark for benchmark in BENCHMARKS if benchmark.name == "start")
+    assert all(row.measured is not None for row in run(start, quick=True))
 
 
 def test_rows_survive_the_way_from_their_process() -> None:
