@@ -348,8 +348,9 @@ def test_what_is_sent_to_a_board_without_power_comes_when_it_is_back(
         await tell(broker, topic, "meanwhile")
         async with Board(modules, **asked) as board:
             # The first may come once more: whether its PUBACK was written is nobody's promise.
-            while (await board.until("message"))["payload"] != "meanwhile":
-                pass
+            await board.when(
+                lambda: "meanwhile" in [each["payload"] for each in board.all("message")]
+            )
 
     strict_run(main())
 
