@@ -186,10 +186,11 @@ class Backlog:
             self._floors[stream] = first + count
         return [0, stream, first, count, size, 0, policy.REPLAY, ref]
 
-    def put_back(self, ref: "Handle") -> None:
-        """Take a batch back that could not be sent."""
-        self.segments.give_back(ref)
-        self._dry = False
+    def put_back(self, flight: list) -> None:  # type: ignore[type-arg]
+        """Take a batch back that could not be sent: it is the next to be read."""
+        self._ref = flight[_REF]
+        if flight[_STREAM] in self._floors:
+            self._floors[flight[_STREAM]] = flight[_FIRST]
         self._unread()
 
     def lost(self) -> None:

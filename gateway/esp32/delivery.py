@@ -149,7 +149,7 @@ class Delivery:
         except (MemoryError, OSError):
             self.flights.remove(flight)
             if ref is not None:
-                self.store.put_back(ref)  # type: ignore[union-attr]
+                self.store.put_back(flight)  # type: ignore[union-attr]
             return False
         if ref is None:
             ring.unsent += flight[_COUNT]
