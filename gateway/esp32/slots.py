@@ -48,11 +48,6 @@ def store(root: str, state: "State") -> None:
     os.rename(path + ".new", path)
 
 
-def is_on_trial(root: str) -> bool:
-    """Whether what runs has still to prove itself."""
-    return "tries" in load(root)
-
-
 def judge(root: str, acknowledged: bool, now_ms: int) -> str:
     """Return what becomes of a version on trial: "trial", "confirmed", or "failed": start anew."""
     state = load(root)

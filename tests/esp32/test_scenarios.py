@@ -15,8 +15,8 @@ from gateway.sim import esp32_wire
 from gateway.sim.proxy import Line
 from tests.scenarios.agents import kept_numbers
 from tests.scenarios.conftest import play as play  # noqa: PLC0414 - a fixture
-from tests.scenarios.stage import BLE, LORA_STRANGER, SERIAL, Setting, Stage
-from tests.scenarios.test_normal_run import strangers
+from tests.scenarios.stage import LORA_STRANGER, Setting, Stage
+from tests.scenarios.test_normal_run import end_and_start_again, strangers
 
 Play = Callable[..., None]
 
@@ -60,27 +60,7 @@ def test_all_that_listed_sensors_say_arrives_to_the_last_digit_and_nobody_elses(
 
 
 def test_a_clean_end_is_told_and_the_next_run_says_so(play: Play, board: Setting) -> None:
-    async def scenario(stage: Stage) -> None:
-        await stage.start_agent()
-        async with stage.sending():
-            await stage.arrived(20)
-            await stage.end_agent()
-        first = stage.read().last
-        assert (first["state"], first["clean"]) == ("offline", True)
-        assert {one["name"]: one["state"] for one in first["transports"]} == {
-            BLE: "up",
-            SERIAL: "up",
-        }
-        await stage.start_agent()
-        await stage.until(lambda: stage.read().last["state"] == "online")
-        birth = next(s for s in stage.read().statuses if s["session"] > first["session"])
-        assert {(p["stream"], p["end"], p["nextSeq"]) for p in birth["previous"]} == {
-            (s["stream"], "clean", s["nextSeq"]) for s in first["streams"]
-        }
-        assert birth["counters"]["recovered"] == 0
-        await stage.end_agent()
-
-    play(scenario, board)
+    play(end_and_start_again, board)
 
 
 def test_a_broker_that_was_away_costs_nothing(play: Play, board: Setting) -> None:

@@ -21,6 +21,28 @@ def strangers(stage: Stage) -> None:
     stage.air.noise.append(Stranger("ruuvi-rawv2", "D0:11:22:33:44:66"))
 
 
+async def end_and_start_again(stage: Stage) -> None:
+    """Play a clean end and what the next run tells of it."""
+    await stage.start_agent()
+    async with stage.sending():
+        await stage.arrived(20)
+        await stage.end_agent()
+    first = stage.read().last
+    assert (first["state"], first["clean"]) == ("offline", True)
+    assert {one["name"]: one["state"] for one in first["transports"]} == {
+        BLE: "up",
+        SERIAL: "up",
+    }
+    await stage.start_agent()
+    await stage.until(lambda: stage.read().last["state"] == "online")
+    birth = next(s for s in stage.read().statuses if s["session"] > first["session"])
+    assert {(p["stream"], p["end"], p["nextSeq"]) for p in birth["previous"]} == {
+        (s["stream"], "clean", s["nextSeq"]) for s in first["streams"]
+    }
+    assert birth["counters"]["recovered"] == 0
+    await stage.end_agent()
+
+
 @pytest.mark.parametrize("scan", ["passive", "active"])
 def test_all_that_listed_sensors_say_arrives_to_the_last_digit_and_nobody_elses(
     play: Play, scan: str
@@ -46,27 +68,7 @@ def test_all_that_listed_sensors_say_arrives_to_the_last_digit_and_nobody_elses(
 
 
 def test_a_clean_end_is_told_and_the_next_run_says_so(play: Play) -> None:
-    async def scenario(stage: Stage) -> None:
-        await stage.start_agent()
-        async with stage.sending():
-            await stage.arrived(20)
-            await stage.end_agent()
-        first = stage.read().last
-        assert (first["state"], first["clean"]) == ("offline", True)
-        assert {one["name"]: one["state"] for one in first["transports"]} == {
-            BLE: "up",
-            SERIAL: "up",
-        }
-        await stage.start_agent()
-        await stage.until(lambda: stage.read().last["state"] == "online")
-        birth = next(s for s in stage.read().statuses if s["session"] > first["session"])
-        assert {(p["stream"], p["end"], p["nextSeq"]) for p in birth["previous"]} == {
-            (s["stream"], "clean", s["nextSeq"]) for s in first["streams"]
-        }
-        assert birth["counters"]["recovered"] == 0
-        await stage.end_agent()
-
-    play(scenario)
+    play(end_and_start_again)
 
 
 def test_while_the_broker_keeps_up_nothing_is_written_to_the_store(play: Play) -> None:

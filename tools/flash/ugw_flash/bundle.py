@@ -74,11 +74,6 @@ def read_tree(target: Path, compiled: list[Compiled]) -> dict[str, bytes]:
     return {each.path: (target / each.path).read_bytes() for each in compiled}
 
 
-def write_manifest(target: Path, compiled: list[Compiled], number: int, software: str) -> None:
-    """Make a version whole that goes onto a board with its first image."""
-    (target / MANIFEST).write_bytes(manifest_of(read_tree(target, compiled), number, software))
-
-
 def make(files: Mapping[str, bytes], number: int, software: str, key: rsa.RSAPrivateKey) -> Bundle:
     """Put a release together and sign it."""
     manifest = manifest_of(files, number, software)
