@@ -1,8 +1,15 @@
 """The exception tree: what ugw raises on purpose, with its cause and, where known, its remedy."""
 
+from typing import ClassVar
+
+from gateway.exit_codes import ExitCode
+
 
 class UgwError(Exception):
     """What a person can do something about; `str()` names the cause, `remedy` the next step."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.FAILED
+    """How a command ends that this error ends."""
 
     def __init__(self, cause: str, remedy: str = "") -> None:
         super().__init__(cause)
@@ -11,6 +18,8 @@ class UgwError(Exception):
 
 class ConfigError(UgwError):
     """The configuration cannot be used; the text lists every finding with file:line:column."""
+
+    exit_code = ExitCode.CONFIGURATION
 
 
 class DriverError(UgwError):

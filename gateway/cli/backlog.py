@@ -19,13 +19,13 @@ from gateway.backlog.inspection import Inspection
 from gateway.bundle import Identity, Renderer
 from gateway.cli import backlog_page, local_agent
 from gateway.cli.configuration import DEFAULT, ConfigOption, JsonOption, agent_of, load_settings
-from gateway.cli.exit_codes import ExitCode
 from gateway.cli.local_agent import Status
 from gateway.cli.preflight.store import agent_runs
 from gateway.cli.terminal import confirmed, facts, note, print_json, show, table
 from gateway.clock import ClockState, SystemClock
 from gateway.config import Settings
 from gateway.errors import UgwError
+from gateway.exit_codes import ExitCode
 from gateway.model import Moment, ObservationClass
 
 app = typer.Typer(

@@ -14,7 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.cli.configuration import DEFAULT, ConfigOption, JsonOption, load_settings, notes
-from gateway.cli.exit_codes import ExitCode
 from gateway.cli.preflight import Probe, State, Verdict, examine, probes
 from gateway.cli.terminal import note, print_json, show
 from gateway.config import (
@@ -27,6 +26,7 @@ from gateway.config import (
     TransportSettings,
 )
 from gateway.config.findings import printable
+from gateway.exit_codes import ExitCode
 from gateway.registry import Registry
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from rich.text import Text
 from ruamel.yaml import YAML
 
 from gateway.cli.configuration import DEFAULT, ConfigOption, JsonOption, load_settings, notes
-from gateway.cli.exit_codes import ExitCode
 from gateway.cli.replacement import replace
 from gateway.cli.terminal import note, print_json, show, table
 from gateway.config import (
@@ -28,6 +27,7 @@ from gateway.config import (
 from gateway.config.changes import concern
 from gateway.config.difference import Change
 from gateway.config.findings import printable
+from gateway.exit_codes import ExitCode
 
 app = typer.Typer(
     name="config",

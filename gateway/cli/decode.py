@@ -20,11 +20,11 @@ from gateway.cli.decode_input import (
     unhex,
 )
 from gateway.cli.decode_lines import answers
-from gateway.cli.exit_codes import ExitCode
 from gateway.cli.terminal import note, show
 from gateway.config.secrets import Key
 from gateway.driver import LoadedDriver
 from gateway.errors import DriverError, UgwError
+from gateway.exit_codes import ExitCode
 from gateway.registry import Registry
 
 _ASK: Final = "ask"

@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.text import Text
 
 from gateway.cli.configuration import JsonOption, installed_drivers
-from gateway.cli.exit_codes import ExitCode
 from gateway.cli.terminal import print_json
 from gateway.config.findings import printable
 from gateway.conformance import suite
 from gateway.conformance.checks import MOST, Finding, Outcome
 from gateway.errors import DriverError
+from gateway.exit_codes import ExitCode
 from gateway.registry import Quarantined, Registry, add_file
 
 _SHOWN: Final = 5  # findings of a check

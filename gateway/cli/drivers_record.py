@@ -12,7 +12,6 @@ import typer
 
 from gateway import assembly
 from gateway.cli.configuration import DEFAULT, ConfigOption, load_settings, quarantined
-from gateway.cli.exit_codes import ExitCode
 from gateway.cli.radio import limit_s
 from gateway.cli.recorder import Document, Recorded, Recorder, merged, recorded, text_of
 from gateway.cli.terminal import note, show, table
@@ -22,6 +21,7 @@ from gateway.config.findings import quoted
 from gateway.conformance.examples import Example, documents
 from gateway.driver import LoadedDriver
 from gateway.errors import DriverError, TransportError, UgwError
+from gateway.exit_codes import ExitCode
 from gateway.health import Health
 from gateway.model import TransportState
 from gateway.registry import Registry

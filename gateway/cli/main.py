@@ -15,8 +15,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gateway.cli.exit_codes import ExitCode
-from gateway.errors import ConfigError, UgwError
+from gateway.errors import UgwError
+from gateway.exit_codes import ExitCode
 from gateway.version import __version__
 
 # In the order of the help. A module offers a function of its own name, or `app` when it has
@@ -44,12 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
         application(_to_complete() or words)(words, prog_name="ugw")
-    except ConfigError as error:
-        _report(error)
-        sys.exit(ExitCode.CONFIGURATION)
     except UgwError as error:
         _report(error)
-        sys.exit(ExitCode.FAILED)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
 

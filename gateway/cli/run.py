@@ -6,8 +6,8 @@ import typer
 
 from gateway.cli import logs
 from gateway.cli.configuration import DEFAULT, ConfigOption, load_settings, load_with, notes
-from gateway.cli.exit_codes import ExitCode
 from gateway.errors import UgwError, UncleanEndError
+from gateway.exit_codes import ExitCode
 
 log = logging.getLogger(__name__)
 

@@ -4,9 +4,9 @@ import typer
 
 from gateway.cli import local_agent, status_page
 from gateway.cli.configuration import DEFAULT, ConfigOption, JsonOption, agent_of
-from gateway.cli.exit_codes import ExitCode
 from gateway.cli.local_agent import Status
 from gateway.cli.terminal import print_json, show
+from gateway.exit_codes import ExitCode
 
 
 def status(config: ConfigOption = DEFAULT, *, as_json: JsonOption = False) -> None:

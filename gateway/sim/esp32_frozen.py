@@ -12,11 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-import ugw_flash.compile
 from gateway.errors import UgwError
-from ugw_flash import freezing
-from ugw_flash.compile import source_root
-from ugw_flash.folding import folded
+from ugw_flash.esp32 import freezing
+from ugw_flash.esp32.compile import module_of, source_root
+from ugw_flash.esp32.folding import folded
 
 MADE_OF: Final = "sources"  # the file beside the interpreter: the digest of what is frozen in it
 
@@ -61,7 +60,7 @@ def write(folder: Path, asyncio: Path) -> None:
 def _drivers() -> list[str]:
     """Return every driver that an ESP32 can run, as ugw_flash names them."""
     files = sorted((_ROOT / "drivers").glob("*/*.py"))
-    modules = (ugw_flash.compile.module_of(path) for path in files if path.stem != "__init__")
+    modules = (module_of(path) for path in files if path.stem != "__init__")
     return [module for module in modules if module is not None]
 
 

@@ -17,8 +17,8 @@ from typing import Final
 import msgspec
 
 from gateway.errors import SimulatorError
-from ugw_flash.compile import compile_tree, cross_compile, source_root
-from ugw_flash.folding import folded
+from ugw_flash.esp32.compile import compile_tree, cross_compile, source_root
+from ugw_flash.esp32.folding import folded
 
 HEAP_BYTES: Final = 56 * 1024  # of a chip whose firmware carries the agent
 FILES_HEAP_BYTES: Final = 192 * 1024  # of one with PSRAM, into which it is loaded from files
@@ -59,8 +59,8 @@ class Programs(msgspec.Struct, frozen=True):
 class Flash(msgspec.Struct, frozen=True, kw_only=True):
     """What was flashed: the files by their path below the root, the secrets by their name.
 
-    `drivers` are those of the version in slot a, as ugw_flash.compile names them; None: there is
-    no version, only files.
+    `drivers` are those of the version in slot a, as ugw_flash.esp32.compile names them; None:
+    there is no version, only files.
     """
 
     files: Mapping[str, bytes] = {}

@@ -21,7 +21,7 @@ from gateway.sim.esp32_image import Flash, Programs
 from gateway.sim.esp32_time import TimeServer
 from gateway.sim.sensors import Emission, LoraPacket
 from gateway.sim.serial_modem import SerialModem
-from ugw_flash.site import SITE, read_site
+from ugw_flash.esp32.site import SITE, read_site
 
 _UART: Final = 1
 _WIFI_PASSWORD: Final = "as good as any"  # noqa: S105 - of no network

@@ -37,7 +37,7 @@ BREACHES = {
         ("drivers/modem/reyax_rylr998.py", "import re"),
     ],
     "esp32-is-small": [("gateway/esp32/main.py", "import gateway.model")],
-    "flash-knows-the-configuration": [("ugw_flash/site.py", "import gateway.delivery")],
+    "flash-knows-the-configuration": [("ugw_flash/esp32/site.py", "import gateway.delivery")],
     "one-adapter-per-library": [
         ("gateway/pipeline.py", "import sqlite3"),
         ("gateway/uplink/mqtt.py", "import aiomqtt"),

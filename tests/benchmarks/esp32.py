@@ -33,7 +33,7 @@ from tests.brokers import ServerTls
 from tests.esp32.boards import programs
 from tests.esp32.machines import BOARD, ROOT, command, environment
 from tests.scenarios.stage import Setting, Stage
-from ugw_flash.compile import Compiled, compile_tree
+from ugw_flash.esp32.compile import Compiled, compile_tree
 
 _MINUTES: Final = 3.0
 _QUICK_MINUTES: Final = 0.5

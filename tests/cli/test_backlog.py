@@ -13,7 +13,7 @@ import pytest
 
 from gateway.backlog.sqlite import SqliteBacklog
 from gateway.bundle import Packer, pack
-from gateway.cli.exit_codes import ExitCode
+from gateway.exit_codes import ExitCode
 from gateway.model import Aside, Bundle, Moment
 from tests.cli.conftest import Command
 from tests.fakes import FakeClock, observe, streams

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.exit_codes import ExitCode
 from gateway.config import load, schema_text
+from gateway.exit_codes import ExitCode
 from tests.cli.calling import end_of
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.exit_codes import ExitCode
+from gateway.exit_codes import ExitCode
 from tests.cli.calling import end_of
 from tests.cli.conftest import Command
 

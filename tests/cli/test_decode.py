@@ -15,11 +15,11 @@ import pytest
 from gateway.cli import decode_lines
 from gateway.cli.decode_answer import Decoder
 from gateway.cli.decode_page import SAID
-from gateway.cli.exit_codes import ExitCode
 from gateway.conformance.claims import structure_of
 from gateway.conformance.examples import Example, of_codec
 from gateway.core import refusal
 from gateway.driver import LISTED_SERVICE, LOCAL_NAME, SERVICE_DATA, LoadedDriver
+from gateway.exit_codes import ExitCode
 from gateway.registry import Registry, discover
 from tests.brokers import HANG_S
 from tests.cli.calling import end_of, read_until

@@ -15,9 +15,9 @@ import pytest
 import typer
 
 from gateway.cli.broker_address import host_and_port
-from gateway.cli.exit_codes import ExitCode
 from gateway.cli.main import main
 from gateway.errors import BacklogError, SimulatorError
+from gateway.exit_codes import ExitCode
 from gateway.sim.demo_broker import DemoBroker
 from tests.brokers import HANG_S, Mosquitto, Subscriber, free_port, strict_run
 from tests.cli.calling import read_until

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.driver_facts import properties
-from gateway.cli.exit_codes import ExitCode
 from gateway.conformance.examples import of_codec
+from gateway.exit_codes import ExitCode
 from gateway.registry import discover
 from tests.cli.calling import end_of
 from tests.cli.conftest import Command

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.exit_codes import ExitCode
 from gateway.cli.recorder import MOST, Recorder, merged, text_of
 from gateway.clock import SystemClock
+from gateway.exit_codes import ExitCode
 from gateway.model import Frame
 from tests.brokers import strict_run
 from tests.cli.places import Ended, configuration, radios, ugw

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import main as entry
-from gateway.cli.exit_codes import ExitCode
 from gateway.errors import BacklogError
+from gateway.exit_codes import ExitCode
 from gateway.version import __version__
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -16,8 +16,8 @@ import pytest
 import trustme
 
 from gateway.backlog.sqlite.opening import LOCK
-from gateway.cli.exit_codes import ExitCode
 from gateway.cli.preflight import Probe, State, Verdict, examine
+from gateway.exit_codes import ExitCode
 from gateway.sim.bluez import BluezOptions
 from gateway.sim.world import World
 from tests.brokers import Mosquitto, ServerTls, Subscriber, free_port, strict_run

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.exit_codes import ExitCode
+from gateway.exit_codes import ExitCode
 from tests.brokers import strict_run
 from tests.cli.places import Ended, configuration, ugw
 

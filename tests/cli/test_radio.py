@@ -17,9 +17,9 @@ import pytest
 from gateway.backlog.sqlite.opening import LOCK
 from gateway.cli import ear as ears
 from gateway.cli.ear import Ear
-from gateway.cli.exit_codes import ExitCode
 from gateway.clock import SystemClock
 from gateway.config import DEFAULT_PATH, DeviceSettings, load
+from gateway.exit_codes import ExitCode
 from gateway.model import Frame
 from gateway.registry import discover
 from gateway.sim.lorawan_node import LorawanNode

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.exit_codes import ExitCode
 from gateway.errors import BacklogError
+from gateway.exit_codes import ExitCode
 from gateway.service import Launch
 from tests.cli.calling import end_of
 

@@ -14,9 +14,9 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from gateway.cli.exit_codes import ExitCode
 from gateway.cli.local_agent import Status
 from gateway.cli.status_page import page
+from gateway.exit_codes import ExitCode
 from gateway.sim.agent_config import AgentOptions
 from gateway.sim.sensors import SensorOptions
 from gateway.sim.world import World

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.esp32.machines import ROOT
-from ugw_flash.compile import cross_compile
-from ugw_flash.folding import folded
+from ugw_flash.esp32.compile import cross_compile
+from ugw_flash.esp32.folding import folded
 
 if TYPE_CHECKING:
     from gateway.esp32.ring import Batch

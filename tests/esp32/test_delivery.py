@@ -18,8 +18,8 @@ from gateway.model import Entry, Link, Observation
 from tests.esp32.delivery_desk import LIMITS, PACKET, ROOT, UNIX_MS, URN, Desk
 from tests.esp32.machines import ROOT as HERE
 from tests.esp32.machines import run_on
-from ugw_flash.compile import cross_compile
-from ugw_flash.folding import folded
+from ugw_flash.esp32.compile import cross_compile
+from ugw_flash.esp32.folding import folded
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ import pytest
 
 from tests.esp32.machines import ROOT
 from tests.esp32.subset import found_in, joined_in
-from ugw_flash.compile import CompileError, cross_compile
-from ugw_flash.folding import folded
+from ugw_flash.esp32.compile import CompileError, cross_compile
+from ugw_flash.esp32.folding import folded
 
 FOLDERS = (*("gateway/core", "gateway/esp32"), *("drivers/ble", "drivers/lora", "drivers/modem"))
 FILES = sorted(str(p.relative_to(ROOT)) for f in FOLDERS for p in (ROOT / f).glob("*.py"))

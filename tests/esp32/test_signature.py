@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from gateway.esp32 import signature
 from tests.esp32.machines import ROOT, run_on
 from tests.flash.releases import key, modulus
-from ugw_flash.signing import sign
+from ugw_flash.updates.signing import sign
 
 TEXT = b"ugw-update 1 esp32 6 2 100 00 ugw 0.2"
 DIGEST_INFO = bytes.fromhex("3031300d060960864801650304020105000420")

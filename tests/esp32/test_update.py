@@ -11,8 +11,8 @@ import pytest
 from gateway.esp32 import boot, offer, slots
 from tests.esp32.upgraded import TOPIC, agent, board, whole, work
 from tests.flash.releases import FILES, key, release
-from ugw_flash.bundle import Bundle, make
-from ugw_flash.signing import sign
+from ugw_flash.updates.release import Release, make
+from ugw_flash.updates.signing import sign
 
 NEXT = {**FILES, "gateway/esp32/main.mpy": b"main of version two" * 70, "gateway/new.mpy": b"new"}
 STATVFS = namedtuple("STATVFS", "bsize frsize blocks bfree bavail")  # noqa: PYI024 - a tuple there
@@ -34,7 +34,7 @@ def test_a_release_is_fetched_checked_and_due_at_the_next_start(tmp_path: Path) 
     assert work(board_) == "installed"
     assert whole(tmp_path, "b") == NEXT
     state = slots.load(str(tmp_path))
-    assert (state["slot"], state["release"]) == ("b", offered.release)
+    assert (state["slot"], state["release"]) == ("b", offered.digest)
     assert slots.software(str(tmp_path)) == (2, "ugw 0.2")
     assert board_.uplink.subscribed == []
 
@@ -55,7 +55,7 @@ def test_what_was_fetched_before_a_restart_is_not_fetched_again(tmp_path: Path) 
     first = board(tmp_path, release(1, {"gateway/a.mpy": b"a"}))
     offered = release(2)
     first.uplink.keep(offered)
-    lost = f"{TOPIC}{offered.release}/9"
+    lost = f"{TOPIC}{offered.digest}/9"
     kept = first.uplink.retained.pop(lost)
     assert work(first, turns=3) == "never"
     first.update["file"].close()  # as the end of the power does
@@ -71,7 +71,7 @@ def test_what_was_fetched_before_a_restart_is_not_fetched_again(tmp_path: Path) 
 def test_a_piece_that_never_came_is_asked_for_again(tmp_path: Path) -> None:
     board_ = board(tmp_path, release(1))
     board_.uplink.keep(release(2, NEXT))
-    topic = f"{TOPIC}{release(2, NEXT).release}/1"
+    topic = f"{TOPIC}{release(2, NEXT).digest}/1"
     held = board_.uplink.retained.pop(topic)
 
     def later() -> None:
@@ -96,7 +96,7 @@ def test_a_broker_without_the_piece_is_not_asked_for_ever(tmp_path: Path) -> Non
 
 
 # --------------------------------------------------------------------------------- what is refused
-def refused(tmp_path: Path, offered: Bundle) -> str:
+def refused(tmp_path: Path, offered: Release) -> str:
     board_ = board(tmp_path, release(5))
     board_.uplink.keep(offered)
     before = slots.load(str(tmp_path))
@@ -156,8 +156,8 @@ def test_another_manifest_is_refused(tmp_path: Path) -> None:
     assert refused(tmp_path, forged) == "update: manifest.new is not what was signed"
 
 
-def _under_the_name_of(honest: Bundle, forged: Bundle) -> Bundle:
-    assert honest.release == forged.release
+def _under_the_name_of(honest: Release, forged: Release) -> Release:
+    assert honest.digest == forged.digest
     assert honest.manifest == forged.manifest
     return forged
 
@@ -223,7 +223,7 @@ def test_a_piece_nobody_asked_for_is_forgotten(tmp_path: Path) -> None:
 def test_a_newer_offer_takes_the_place_of_one_under_way(tmp_path: Path) -> None:
     board_ = board(tmp_path, release(1))
     board_.uplink.keep(release(2, NEXT))
-    board_.uplink.retained.pop(f"{TOPIC}{release(2, NEXT).release}/0")
+    board_.uplink.retained.pop(f"{TOPIC}{release(2, NEXT).digest}/0")
     assert work(board_, turns=3) == "never"
     board_.uplink.keep(release(3, NEXT))
     assert work(board_) == "installed"
@@ -242,5 +242,5 @@ def test_the_state_under_way_is_small_and_holds_no_code() -> None:
 
 
 def test_what_the_offer_names_is_the_manifest() -> None:
-    bundle = release(2)
-    assert bundle.offer[384:].decode().split(" ")[6] == hashlib.sha256(bundle.manifest).hexdigest()
+    made = release(2)
+    assert made.offer[384:].decode().split(" ")[6] == hashlib.sha256(made.manifest).hexdigest()

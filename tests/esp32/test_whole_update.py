@@ -25,13 +25,14 @@ from gateway.sim.esp32_time import TimeServer
 from tests.brokers import Mosquitto, Subscriber
 from tests.esp32.boards import programs
 from tests.flash.releases import key
-from ugw_flash import files, publish
-from ugw_flash.bundle import Bundle, make, manifest_of
-from ugw_flash.compile import cross_compile, source_root
-from ugw_flash.folding import folded
-from ugw_flash.publish import Targets
-from ugw_flash.signing import public_pem
-from ugw_flash.site import SITE, read_site
+from ugw_flash.esp32 import files
+from ugw_flash.esp32.compile import cross_compile, source_root
+from ugw_flash.esp32.folding import folded
+from ugw_flash.esp32.site import SITE, read_site
+from ugw_flash.updates import publish
+from ugw_flash.updates.publish import Targets
+from ugw_flash.updates.release import Release, make, manifest_of
+from ugw_flash.updates.signing import public_pem
 
 DRIVERS = ("ble.ruuvi_rawv2",)
 TARGETS = Targets("ugw/v1/{org}/{id}", "kiel", ("gw-1",))
@@ -82,7 +83,7 @@ def compiled(name: str, folder: Path, change: Callable[[str], str] = str) -> byt
     return (folder / "compiled.mpy").read_bytes()
 
 
-def release(number: int, folder: Path, **changed: Callable[[str], str]) -> Bundle:
+def release(number: int, folder: Path, **changed: Callable[[str], str]) -> Release:
     """Return a release in which modules of gateway/esp32 are others."""
     content = {
         path.removeprefix("a/"): data
@@ -128,10 +129,10 @@ class Stand:
         state: dict[str, Any] = json.loads((self.root / "slots.json").read_text())
         return state
 
-    async def offer(self, bundle: Bundle) -> None:
+    async def offer(self, release: Release) -> None:
         """Publish a release as `ugw flash publish` does."""
         settings = MqttSettings(host="127.0.0.1", port=self.broker.port, client_id="desk")
-        await publish.publish(settings, bundle, TARGETS, lambda *_: None)
+        await publish.publish(settings, release, TARGETS, lambda *_: None)
 
     async def runs(self, software: str, more: Callable[[], bool] = lambda: True) -> None:
         """Return when the board's status names a software, and its slots are at rest."""
@@ -193,13 +194,13 @@ def test_a_release_is_fetched_tried_and_kept_and_one_that_fails_is_left_for_good
 
             broken = release(3, tmp_path, main=not_importable)
             await it.offer(broken)
-            await it.runs("ugw release 2", lambda: it.slots()["failed"] == [broken.release])
+            await it.runs("ugw release 2", lambda: it.slots()["failed"] == [broken.digest])
             await it.board.said("the offer was tried and failed")
             assert it.board.boots == 4
 
             silent = release(4, tmp_path, slots=impatient, dial=unconnected)
             await it.offer(silent)
-            left = [broken.release, silent.release]
+            left = [broken.digest, silent.digest]
             await it.runs("ugw release 2", lambda: it.slots()["failed"] == left)
             assert it.slots()["slot"] == "b"
             assert it.board.boots == 6

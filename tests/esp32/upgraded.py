@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.esp32 import offer, slots, update
 from tests.flash.releases import modulus
-from ugw_flash.bundle import Bundle
+from ugw_flash.updates.release import Release
 
 TOPIC = "ugw/v1/kiel/_software/"
 
@@ -25,11 +25,11 @@ class Broker:
         self.can_send = True
         self.pid = 0
 
-    def keep(self, bundle: Bundle) -> None:
+    def keep(self, release: Release) -> None:
         """Keep a release and offer it."""
-        for number, piece in enumerate(bundle.pieces()):
-            self.retained[f"{TOPIC}{bundle.release}/{number}"] = piece
-        self.mail[True] = (b"ugw/v1/kiel/gw-1/update", bundle.offer)
+        for number, piece in enumerate(release.pieces()):
+            self.retained[f"{TOPIC}{release.digest}/{number}"] = piece
+        self.mail[True] = (b"ugw/v1/kiel/gw-1/update", release.offer)
 
     def write(self, packet: bytes) -> None:
         """Take SUBSCRIBE and UNSUBSCRIBE, as they are on the wire."""
@@ -53,7 +53,7 @@ class Broker:
                 self.subscribed.remove(topic)
 
 
-def board(root: Path, running: Bundle) -> SimpleNamespace:
+def board(root: Path, running: Release) -> SimpleNamespace:
     """Return an agent that runs a release from slot a."""
     for name, content in {**running.files, "manifest": running.manifest}.items():
         file = root / "a" / name

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from tests.brokers import HANG_S
 from tests.esp32.machines import ROOT, command, environment, umqtt
-from ugw_flash.compile import cross_compile
+from ugw_flash.esp32.compile import cross_compile
 
 HEAP = "56k"
 SCRIPT = ROOT / "tests/esp32/vm_uplink.py"

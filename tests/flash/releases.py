@@ -4,7 +4,7 @@ from functools import cache
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from ugw_flash.bundle import Bundle, make
+from ugw_flash.updates.release import Release, make
 
 FILES = {
     "gateway/__init__.mpy": b"M\x06 none",
@@ -26,6 +26,6 @@ def modulus() -> bytes:
     return key().public_key().public_numbers().n.to_bytes(384, "big")
 
 
-def release(number: int, files: dict[str, bytes] | None = None) -> Bundle:
+def release(number: int, files: dict[str, bytes] | None = None) -> Release:
     """Return a release, signed."""
     return make(FILES if files is None else files, number, f"ugw 0.{number}", key())

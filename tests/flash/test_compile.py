@@ -8,9 +8,9 @@ import pytest
 
 from gateway.core.properties import TABLE
 from tests.esp32.machines import ROOT, run_on
-from ugw_flash import compile as compiling
-from ugw_flash.compile import CompileError, compile_tree, module_of, needed, size_report
-from ugw_flash.folding import folded
+from ugw_flash.esp32 import compile as compiling
+from ugw_flash.esp32.compile import CompileError, compile_tree, module_of, needed, size_report
+from ugw_flash.esp32.folding import folded
 
 DRIVERS = ("ble.ruuvi_rawv2", "lora.cayenne_lpp", "modem.reyax_rylr998")
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import main as entry
-from gateway.cli.exit_codes import ExitCode
 from gateway.errors import ConfigError
+from gateway.exit_codes import ExitCode
 from gateway.version import __version__
 from ugw_flash import commands
-from ugw_flash.compile import cross_compile
-from ugw_flash.rehearsal import rehearse
+from ugw_flash.commands.files import files
+from ugw_flash.esp32.compile import cross_compile
+from ugw_flash.esp32.rehearsal import rehearse
 
 CONFIGURATION = """\
 config_version: 1
@@ -64,7 +65,7 @@ def test_the_folder_is_the_file_system_that_a_board_starts_from(
     tmp_path: Path, config: Path
 ) -> None:
     before = time.time_ns() // 1_000_000
-    commands.files(tmp_path / "gw-17", config, number=7)
+    files(tmp_path / "gw-17", config, number=7)
 
     folder = tmp_path / "gw-17"
     listed = (folder / "a/manifest").read_text().splitlines()
@@ -80,7 +81,7 @@ def test_the_folder_is_the_file_system_that_a_board_starts_from(
 
 
 def test_secrets_are_beside_it_for_their_owner_alone(tmp_path: Path, config: Path) -> None:
-    commands.files(tmp_path / "gw-17", config)
+    files(tmp_path / "gw-17", config)
 
     beside = tmp_path / "gw-17.secrets.csv"
     assert stat.S_IMODE(beside.stat().st_mode) == 0o600
@@ -127,10 +128,10 @@ def test_what_a_board_cannot_do_ends_with_the_configurations_exit_code(
 def test_what_is_frozen_is_what_would_be_compiled_and_starts_by_itself(
     tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    commands.files(tmp_path / "gw-17", config)
+    files(tmp_path / "gw-17", config)
     capsys.readouterr()
     firmware = tmp_path / "firmware"
-    commands.files(tmp_path / "gw-18", config, frozen=firmware, chip="ESP32_GENERIC_C3")
+    files(tmp_path / "gw-18", config, frozen=firmware, chip="ESP32_GENERIC_C3")
 
     compiled = {name[2:-4] for name in made(tmp_path / "gw-17") if name.endswith(".mpy")}
     frozen = {name[:-3] for name in made(firmware / "modules")}
@@ -148,7 +149,7 @@ def test_what_is_frozen_is_what_would_be_compiled_and_starts_by_itself(
 def test_the_manifest_freezes_the_agent_beside_what_the_firmware_has(
     tmp_path: Path, config: Path
 ) -> None:
-    commands.files(tmp_path / "gw-18", config, frozen=tmp_path / "firmware")
+    files(tmp_path / "gw-18", config, frozen=tmp_path / "firmware")
 
     called: list[tuple[str, int]] = []
     scope = {
@@ -176,7 +177,7 @@ def test_an_agent_in_a_firmware_takes_no_updates_and_that_is_said_where_they_are
 
 
 # ------------------------------------------------------------------------------------ the command
-@pytest.mark.parametrize("word", ["files", "keygen", "bundle", "show", "publish"])
+@pytest.mark.parametrize("word", ["files", "keygen", "release", "show", "publish"])
 def test_every_command_says_what_it_is_for(
     word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,4 +201,4 @@ def test_where_mpy_cross_is_missing_the_remedy_says_how_it_comes(
     assert (
         end_of(monkeypatch, "files", str(tmp_path / "gw-17"), "-c", str(config)) == ExitCode.FAILED
     )
-    assert "pip install 'urban-gateway[esp32]'" in capsys.readouterr().err.replace("\n", " ")
+    assert "pip install 'urban-gateway[flash]'" in capsys.readouterr().err.replace("\n", " ")

@@ -13,9 +13,10 @@ from gateway.mqtt import MqttSettings
 from tests.brokers import Mosquitto
 from tests.esp32.upgraded import board, whole, work
 from tests.flash.releases import FILES, key, release
-from ugw_flash import bundle, publish
 from ugw_flash.commands import app
-from ugw_flash.publish import PublishError, Targets
+from ugw_flash.updates import publish
+from ugw_flash.updates import release as releases
+from ugw_flash.updates.publish import PublishError, Targets
 
 HANG_S = 20.0
 SECRET = "secret"  # noqa: S105 - of a broker on this machine
@@ -60,7 +61,7 @@ def kept(broker: Mosquitto) -> dict[str, bytes]:
     return asyncio.run(publish._kept(settings(broker), ["#"]))  # noqa: SLF001 - what is retained
 
 
-def releases(broker: Mosquitto) -> set[str]:
+def on_broker(broker: Mosquitto) -> set[str]:
     return {topic.split("/")[4] for topic in kept(broker) if "_software" in topic}
 
 
@@ -71,7 +72,7 @@ def test_the_pieces_and_an_offer_for_each_are_on_the_broker(broker: Mosquitto) -
     offers = {topic for topic in found if topic.endswith("/update")}
     assert offers == {"ugw/v1/kiel/gw-1/update", "ugw/v1/kiel/gw-2/update"}
     assert {found[topic] for topic in offers} == {release(2).offer}
-    place = f"ugw/v1/kiel/_software/{release(2).release}/"
+    place = f"ugw/v1/kiel/_software/{release(2).digest}/"
     assert [found[f"{place}{n}"] for n in range(len(found) - 2)] == list(release(2).pieces())
 
 
@@ -95,9 +96,9 @@ def test_what_is_there_is_what_a_board_takes(
 def test_the_release_before_is_removed_once_nobody_is_offered_it(broker: Mosquitto) -> None:
     published(broker, 2, "gw-1", "gw-2")
     assert published(broker, 3, "gw-1") == 0
-    assert releases(broker) == {release(2).release, release(3).release}
+    assert on_broker(broker) == {release(2).digest, release(3).digest}
     assert published(broker, 3, "gw-2") == len(list(release(2).pieces()))
-    assert releases(broker) == {release(3).release}
+    assert on_broker(broker) == {release(3).digest}
 
 
 def test_a_broker_that_takes_nothing_is_told_and_nothing_is_offered(tmp_path: Path) -> None:
@@ -168,7 +169,7 @@ def test_the_command_makes_shows_and_publishes_a_release(
     assert run(app, ["keygen", private]).exit_code == 0
     out = str(tmp_path / "r.ugw")
     config = str(etc / "esp32.example.yaml")
-    made = run(app, ["bundle", out, "--key", private, "-c", config, "--number", "7", "--report"])
+    made = run(app, ["release", out, "--key", private, "-c", config, "--number", "7", "--report"])
     assert made.exit_code == 0, made.output
     assert "gateway/esp32/main.mpy" in made.output
     shown = run(app, ["show", out])
@@ -176,7 +177,7 @@ def test_the_command_makes_shows_and_publishes_a_release(
     where = ["--org", "kiel", "--broker", f"127.0.0.1:{broker.port}", "--cleartext"]
     done = run(app, ["publish", out, "gw-1", *where, "--wait", "0"])
     assert done.exit_code == 0, done.output
-    assert kept(broker)["ugw/v1/kiel/gw-1/update"] == bundle.read(tmp_path / "r.ugw").offer
+    assert kept(broker)["ugw/v1/kiel/gw-1/update"] == releases.read(tmp_path / "r.ugw").offer
     late = run(app, ["publish", out, "gw-1", *where, "--wait", "0.2"])
     assert late.exit_code == 1
     assert "gw-1: has not confirmed" in late.output
@@ -189,11 +190,11 @@ def test_the_command_makes_shows_and_publishes_a_release(
         (["publish", "r", "gw-1", "--org", "kiel", "--broker", "b:x", "--cleartext"], 2),
         (["publish", "r", "gw-1", "--org", "k", "--broker", "b", "--root", "a/{id}/b"], 2),
         (["publish", "r", "gw-1", "--org", "k", "--broker", "b", "--version", "4"], 2),
-        (["bundle"], 2),
+        (["release"], 2),
         (["show", "nowhere"], 1),
     ],
 )
 def test_a_wrong_command_line_is_refused(tmp_path: Path, words: list[str], code: int) -> None:
-    bundle.write(bundle.make(FILES, 1, "ugw 0.1", key()), tmp_path / "r")
+    releases.write(releases.make(FILES, 1, "ugw 0.1", key()), tmp_path / "r")
     given = [str(tmp_path / "r") if word == "r" else word for word in words]
     assert CliRunner().invoke(app, given).exit_code == code

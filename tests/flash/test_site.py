@@ -9,8 +9,8 @@ import pytest
 from gateway.config import Finding, InvalidConfigError, load
 from gateway.esp32 import settings as on_the_board
 from gateway.uplink import meta
-from ugw_flash import signing
-from ugw_flash.site import SOFTWARE, Board, read_site
+from ugw_flash.esp32.site import SOFTWARE, Board, read_site
+from ugw_flash.updates import signing
 
 HEAD = "config_version: 1\ngateway: {org: kiel, id: gw-1}\nmqtt: {host: localhost}\n"
 NETWORK = "esp32: {wifi: {ssid: city}, time_servers: [ntp.example]"

@@ -10,12 +10,12 @@ from itertools import pairwise
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from gateway.cli.exit_codes import ExitCode
 from gateway.cli.main import application
+from gateway.exit_codes import ExitCode
 from tools.docs.markup import code, explained, table
 from tools.docs.markup import page as put_together
 
-SOURCE = "the --help of gateway/cli, and gateway/cli/exit_codes.py"
+SOURCE = "the --help of gateway/cli, and gateway/exit_codes.py"
 INTRODUCTION = """\
 What programs read goes to standard output, what people read to standard error. What cannot be
 undone asks first, on a terminal; without one nothing asks. `NO_COLOR` switches colours off.
@@ -39,7 +39,7 @@ def _parts() -> Iterator[str]:
     yield "## Exit codes"
     yield ON_EXIT
     docstrings = dict(_docstrings(inspect.getsource(ExitCode)))
-    rows = explained([code.name for code in ExitCode], docstrings, "gateway/cli/exit_codes.py")
+    rows = explained([code.name for code in ExitCode], docstrings, "gateway/exit_codes.py")
     numbered = zip(ExitCode, rows, strict=True)
     yield table(("code", "meaning"), [(f"`{code:d}`", words) for code, (_, words) in numbered])
 

@@ -1,1 +1,1 @@
-"""What city IT and installers make gateways with: the files of a board, signed updates."""
+"""What makes gateways: cards and boards, their seeds, labels and bundles, signed updates."""

@@ -15,7 +15,7 @@ from gateway.errors import UgwError
 from gateway.model import Outcome
 from gateway.mqtt import Connection, MqttSettings
 from gateway.subscription import Subscription
-from ugw_flash.bundle import Bundle
+from ugw_flash.updates.release import Release
 
 _IN_FLIGHT: Final = 32
 _QUIET_S: Final = 1.0  # what the broker has kept comes at once, or there is none
@@ -49,12 +49,12 @@ class Targets(NamedTuple):
 
 
 async def publish(
-    settings: MqttSettings, bundle: Bundle, targets: Targets, progress: Progress
+    settings: MqttSettings, release: Release, targets: Targets, progress: Progress
 ) -> int:
     """Put a release on the broker and offer it. Returns how many old pieces were removed."""
     kept = await _kept(settings, [f"{targets.software}#", f"{targets.root_of('+')}/update"])
-    pieces = list(bundle.pieces())
-    place = targets.software + bundle.release + "/"
+    pieces = list(release.pieces())
+    place = targets.software + release.digest + "/"
     async with Connection(settings, None) as connection:
         sender = _Sender(connection)
         for number, piece in enumerate(pieces):
@@ -63,9 +63,9 @@ async def publish(
             progress(number + 1, len(pieces))
         await sender.settle()
         for gateway in targets.gateways:
-            await sender.send(f"{targets.root_of(gateway)}/update", bundle.offer)
+            await sender.send(f"{targets.root_of(gateway)}/update", release.offer)
         await sender.settle()
-        needless = list(_needless(kept, targets, bundle))
+        needless = list(_needless(kept, targets, release))
         for topic in needless:
             await sender.send(topic, b"")
         await sender.settle()
@@ -84,7 +84,7 @@ async def withdraw(settings: MqttSettings, targets: Targets) -> None:
 
 
 async def confirmations(
-    settings: MqttSettings, bundle: Bundle, targets: Targets, within_s: float, say: Say
+    settings: MqttSettings, release: Release, targets: Targets, within_s: float, say: Say
 ) -> set[str]:
     """Wait until each gateway's status names the release; return those that do not in time."""
     missing = set(targets.gateways)
@@ -92,7 +92,7 @@ async def confirmations(
 
     def take(payload: bytes) -> None:
         gateway, software = _running(payload)
-        if gateway in missing and software == bundle.software:
+        if gateway in missing and software == release.software:
             missing.discard(gateway)
             say(f"{gateway}: runs {software}")
         elif gateway in missing and software:
@@ -128,15 +128,15 @@ def _offers(targets: Targets) -> list[str]:
     return [f"{targets.root_of(gateway)}/update" for gateway in targets.gateways]
 
 
-def _needless(kept: Mapping[str, bytes], targets: Targets, bundle: Bundle) -> Iterator[str]:
+def _needless(kept: Mapping[str, bytes], targets: Targets, release: Release) -> Iterator[str]:
     """Yield the pieces of releases that these gateways were offered, and nobody is any more."""
     ours = _offers(targets)
-    before = {_release(kept[offer]) for offer in ours if kept.get(offer)}
-    others = {_release(offer) for topic, offer in kept.items() if _is_offer(topic, ours)}
+    before = {_digest(kept[offer]) for offer in ours if kept.get(offer)}
+    others = {_digest(offer) for topic, offer in kept.items() if _is_offer(topic, ours)}
     for topic in kept:
         if topic.startswith(targets.software):
-            release = topic.removeprefix(targets.software).partition("/")[0]
-            if release in before - others - {bundle.release}:
+            digest = topic.removeprefix(targets.software).partition("/")[0]
+            if digest in before - others - {release.digest}:
                 yield topic
 
 
@@ -144,8 +144,8 @@ def _is_offer(topic: str, ours: Sequence[str]) -> bool:
     return topic.endswith("/update") and topic not in ours
 
 
-def _release(offer: bytes) -> str:
-    return Bundle(0, "", offer, b"", {}).release
+def _digest(offer: bytes) -> str:
+    return Release(0, "", offer, b"", {}).digest
 
 
 async def _kept(settings: MqttSettings, topics: Sequence[str]) -> dict[str, bytes]:

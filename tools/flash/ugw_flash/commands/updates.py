@@ -1,4 +1,4 @@
-"""`ugw flash`: the files of a new board; for those that run a key, a bundle, the broker.
+"""`ugw flash keygen|release|show|publish`: signed updates for boards that run, over the broker.
 
 What goes wrong ends as a UgwError with its remedy, which `ugw` turns into a message and an exit
 code. Data on standard output, talk on standard error.
@@ -22,18 +22,18 @@ from gateway.core.identity import is_slug
 from gateway.dial import TlsSettings
 from gateway.errors import UgwError
 from gateway.mqtt import MqttSettings
-from ugw_flash import bundle as bundles
-from ugw_flash import files as boards
-from ugw_flash import freezing, signing
-from ugw_flash import publish as publishing
-from ugw_flash.compile import compile_tree, size_report
-from ugw_flash.site import SOFTWARE, read_site
-
-app = typer.Typer(
-    name="flash",
-    help="Make gateways: boards, and signed updates for them.",
-    no_args_is_help=True,
+from ugw_flash.commands.options import (
+    SOFTWARE,
+    BoardConfigOption,
+    NameOption,
+    NumberOption,
+    ReportOption,
 )
+from ugw_flash.esp32.compile import compile_tree, size_report
+from ugw_flash.esp32.site import read_site
+from ugw_flash.updates import publish as publishing
+from ugw_flash.updates import release as releases
+from ugw_flash.updates import signing
 
 _CONFIRM_S: Final = 1800.0
 _PORT_TLS, _PORT_CLEAR = 8883, 1883
@@ -41,12 +41,8 @@ _PORT_TLS, _PORT_CLEAR = 8883, 1883
 KeyOption = Annotated[
     Path, typer.Option("--key", metavar="FILE", help="The private key; it never leaves the desk.")
 ]
-ConfigOption = Annotated[
-    Path, typer.Option("--config", "-c", metavar="FILE", help="The board's configuration.")
-]
 
 
-@app.command()
 def keygen(
     key: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key goes.")],
     *,
@@ -71,75 +67,10 @@ def keygen(
     _say(f"made {key} (private: keep it) and {public} (for esp32.update_key)")
 
 
-NumberOption = Annotated[
-    int | None,
-    typer.Option(min=1, help="Higher than that of what runs; by default the Unix time."),
-]
-NameOption = Annotated[
-    str, typer.Option(help="What status calls the software; with what tells it apart.")
-]
-ReportOption = Annotated[bool, typer.Option("--report", help="Print the size of each file.")]
-
-
-@app.command()
-def files(  # noqa: PLR0913 - options of a command
-    directory: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="Where the board's file system goes.")
-    ],
-    config: ConfigOption,
-    *,
-    frozen: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Where sources to freeze into a firmware go."),
-    ] = None,
-    chip: Annotated[
-        str, typer.Option(metavar="BOARD", help="MicroPython's name of the board to build for.")
-    ] = "ESP32_GENERIC",
-    number: NumberOption = None,
-    name: NameOption = SOFTWARE,
-    report: ReportOption = False,
-) -> None:
-    """Make the files of a new board from its configuration.
-
-    FOLDER gets the board's file system, with the agent and the drivers its devices need, for
-    boards with PSRAM and MicroPython's own firmware. FOLDER.secrets.csv beside it gets the secrets
-    (mode 600), for the chip's own memory: delete it when they are there. Nothing is ever replaced.
-
-    Boards without PSRAM have no room for the agent in memory: with --frozen its sources go into a
-    second folder, to be built into a firmware by the command printed, and the file system holds
-    the site alone. Such a board takes no updates over the air.
-
-    [bold]Examples[/bold]
-
-        ugw flash files gw-17 --config gw-17.yaml
-
-        ugw flash files gw-18 --config gw-18.yaml --frozen firmware
-    """
-    board = read_site(config, made_ms=time.time_ns() // 1_000_000, frozen=frozen is not None)
-    for note in board.notes:
-        _say(f"note: {note}")
-    secrets = boards.secrets_beside(directory)
-    boards.refuse_taken(directory, secrets, frozen)
-    if frozen is None:
-        made, compiled = boards.version(board.drivers, number or int(time.time()), name)
-        boards.write({**board.files, **made}, directory)
-        if report:
-            print(size_report(compiled), end="")
-    else:
-        boards.write(freezing.frozen(board.drivers), frozen)
-        boards.write(board.files, directory)
-        print(freezing.make_command(frozen, chip))
-    if board.secrets:
-        boards.write_secrets(board.secrets, secrets)
-        _say(f"{secrets}: {len(board.secrets)} secrets, for NVS alone; delete it afterwards")
-    _say(f"{directory}: the file system of {board.gateway}")
-
-
-@app.command()
-def bundle(  # noqa: PLR0913 - options of a command
-    out: Annotated[Path, typer.Argument(metavar="FILE", help="The bundle to write.")],
+def release(  # noqa: PLR0913 - options of a command
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="The release to write.")],
     key: KeyOption,
-    config: ConfigOption,
+    config: BoardConfigOption,
     *,
     number: NumberOption = None,
     name: NameOption = SOFTWARE,
@@ -147,40 +78,38 @@ def bundle(  # noqa: PLR0913 - options of a command
 ) -> None:
     """Compile the agent and the drivers a board needs, and sign them as one release.
 
-    The configuration says which drivers; nothing else of it is in the bundle, and no secret.
-    Boards with the same drivers take the same bundle.
+    The configuration says which drivers; nothing else of it is in the release, and no secret.
+    Boards with the same drivers take the same release.
 
     [bold]Example[/bold]
 
-        ugw flash bundle release.ugw --key update.key --config gw-17.yaml
+        ugw flash release release.ugw --key update.key --config gw-17.yaml
     """
     private = _private_key(key)
     board = read_site(config)
     with tempfile.TemporaryDirectory() as folder:
         compiled = compile_tree(Path(folder), board.drivers)
-        files = bundles.read_tree(Path(folder), compiled)
-    made = bundles.make(files, number or int(time.time()), name, private)
-    bundles.write(made, out)
+        files = releases.read_tree(Path(folder), compiled)
+    made = releases.make(files, number or int(time.time()), name, private)
+    releases.write(made, out)
     if report:
         print(size_report(compiled), end="")
     total = sum(map(len, files.values()))
     _say(f"{out}: {made.software}, number {made.number}, {len(files)} files, {total:,} bytes")
 
 
-@app.command()
 def show(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A release.")],
 ) -> None:
-    """Show what is in a bundle, after a look at whether it is whole."""
-    made = bundles.read(path)
-    print(f"{made.software}, number {made.number}, release {made.release}")
+    """Show what is in a release, after a look at whether it is whole."""
+    made = releases.read(path)
+    print(f"{made.software}, number {made.number}, release {made.digest}")
     for name, content in sorted(made.files.items()):
         print(f"{len(content):8,} {name}")
 
 
-@app.command()
 def publish(  # noqa: PLR0913 - options of a command
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="The bundle.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The release.")],
     gateways: Annotated[
         list[str], typer.Argument(metavar="GATEWAY...", help="Ids of the gateways it is for.")
     ],
@@ -211,7 +140,7 @@ def publish(  # noqa: PLR0913 - options of a command
         float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for confirmations.")
     ] = _CONFIRM_S,
 ) -> None:
-    """Offer a bundle to gateways over the broker, and watch who runs it.
+    """Offer a release to gateways over the broker, and watch who runs it.
 
     Each takes it at its own pace, tries it, and goes back to what it ran before unless a message
     of the new version is acknowledged within ten minutes. Exit code 1: not all have confirmed in
@@ -222,7 +151,7 @@ def publish(  # noqa: PLR0913 - options of a command
 
         ugw flash publish release.ugw gw-17 gw-18 --org kiel --broker broker.example --ca ca.pem
     """
-    made = bundles.read(path)
+    made = releases.read(path)
     targets = _targets(root, org, gateways)
     tls = None if cleartext else TlsSettings(ca=_text(ca), cert=_text(cert), key=_text(cert_key))
     settings = _settings(broker, tls, username, password_file, version)

@@ -22,11 +22,11 @@ from gateway.config.places import finding_at
 from gateway.registry import Registry, discover
 from gateway.uplink import meta
 from gateway.version import __version__
-from ugw_flash.certificates import Credentials, credentials
-from ugw_flash.devices import DeviceLines
-from ugw_flash.rehearsal import rehearse
-from ugw_flash.signing import SigningError, modulus
-from ugw_flash.transports import ble, uarts
+from ugw_flash.esp32.certificates import Credentials, credentials
+from ugw_flash.esp32.devices import DeviceLines
+from ugw_flash.esp32.rehearsal import rehearse
+from ugw_flash.esp32.transports import ble, uarts
+from ugw_flash.updates.signing import SigningError, modulus
 
 SOFTWARE: Final = f"ugw {__version__}"
 SITE: Final = "site/site.json"

@@ -16,5 +16,15 @@ class ExitCode(IntEnum):
     """The configuration cannot be used; the findings are on standard error."""
     CANNOT_START = 4
     """The agent could not start, or (check) could not: what it needs is missing or taken."""
+    REFUSED = 5
+    """(flash) Refused for safety, nothing written: a disk of this system, a locked board."""
+    NOT_WRITTEN = 6
+    """(flash) Writing or reading back failed: the card or board must not be used."""
+    NO_DEVICE = 7
+    """(flash) The card, the board or its port is not there, or went away."""
+    BAD_MATERIAL = 8
+    """(flash) An image, a firmware, a bundle or a claim is not what it should be, or expired."""
+    PARTLY = 9
+    """(flash) Some of a batch are done and some are not; the results say which."""
     INTERRUPTED = 130
     """Interrupted by Ctrl-C; what is meant to (run, demo, simulate, radio scan) ends with 0."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from gateway.errors import UgwError
-from ugw_flash.bundle import MANIFEST, manifest_of, read_tree
-from ugw_flash.compile import Compiled, boot_source, compile_tree
+from ugw_flash.esp32.compile import Compiled, boot_source, compile_tree
+from ugw_flash.updates.release import MANIFEST, manifest_of, read_tree
 
 BOOT: Final = "main.py"
 SLOTS: Final = "slots.json"

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from ugw_flash.compile import needed, source_root
-from ugw_flash.folding import folded, private_names_asked_for
+from ugw_flash.esp32.compile import needed, source_root
+from ugw_flash.esp32.folding import folded, private_names_asked_for
 
 MODULES: Final = "modules"
 MANIFEST: Final = "manifest.py"

@@ -6,7 +6,7 @@ from typing import Any, Final
 from gateway.config import BleSettings, SerialSettings, Settings
 from gateway.config.findings import Path as Place
 from gateway.registry import Registry
-from ugw_flash.compile import module_of
+from ugw_flash.esp32.compile import module_of
 
 Faults = list[tuple[Place, str]]
 

@@ -10,16 +10,17 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.flash.releases import FILES, key, release
-from ugw_flash import bundle, signing
-from ugw_flash.bundle import BundleError
-from ugw_flash.signing import SigningError
+from ugw_flash.updates import release as releases
+from ugw_flash.updates import signing
+from ugw_flash.updates.release import ReleaseError
+from ugw_flash.updates.signing import SigningError
 
 
 def test_a_bundle_is_read_as_it_was_written(tmp_path: Path) -> None:
-    bundle.write(release(2), tmp_path / "one")
-    bundle.write(release(2), tmp_path / "two")
+    releases.write(release(2), tmp_path / "one")
+    releases.write(release(2), tmp_path / "two")
 
-    assert bundle.read(tmp_path / "one") == release(2)
+    assert releases.read(tmp_path / "one") == release(2)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
@@ -31,31 +32,31 @@ def test_pieces_put_together_are_the_manifest_and_the_files_in_its_order() -> No
 
 @pytest.mark.parametrize("name", ["offer", "manifest", "files/properties.txt"])
 def test_a_bundle_in_which_anything_changed_is_refused(tmp_path: Path, name: str) -> None:
-    bundle.write(release(2), tmp_path / "good")
+    releases.write(release(2), tmp_path / "good")
     with zipfile.ZipFile(tmp_path / "good") as old, zipfile.ZipFile(tmp_path / "bad", "w") as new:
         for each in old.namelist():
             content = old.read(each)
             new.writestr(each, content[:-9] + b"x" + content[-8:] if each == name else content)
     if name == "offer":  # its name of the release; the rest of it only the board can judge
-        with pytest.raises(BundleError):
-            bundle.read(tmp_path / "bad")
+        with pytest.raises(ReleaseError):
+            releases.read(tmp_path / "bad")
         return
-    with pytest.raises(BundleError, match="damaged"):
-        bundle.read(tmp_path / "bad")
+    with pytest.raises(ReleaseError, match="damaged"):
+        releases.read(tmp_path / "bad")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"x" * 100])
 def test_what_is_no_bundle_is_refused_with_the_remedy(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
-    with pytest.raises(BundleError) as caught:
-        bundle.read(tmp_path / "x")
-    assert "ugw flash bundle" in caught.value.remedy
+    with pytest.raises(ReleaseError) as caught:
+        releases.read(tmp_path / "x")
+    assert "ugw flash release" in caught.value.remedy
 
 
 @pytest.mark.parametrize(("number", "name"), [(0, "a"), (1, ""), (1, "a\nb"), (1, "a" * 65)])
 def test_a_release_without_number_or_name_is_refused(number: int, name: str) -> None:
-    with pytest.raises(BundleError):
-        bundle.make(FILES, number, name, key())
+    with pytest.raises(ReleaseError):
+        releases.make(FILES, number, name, key())
 
 
 def test_a_key_is_private_and_is_never_replaced(tmp_path: Path) -> None:

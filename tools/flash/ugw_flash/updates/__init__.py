@@ -1,0 +1,1 @@
+"""Signed updates of ESP32 boards over the air."""
