@@ -1,6 +1,6 @@
 # What a person does with this checkout; `make` alone lists it.
 #
-# There is one environment, .venv, in three sizes: run < demo < dev. Each is made from its lock file alone, with the
+# There is one environment, .venv, in four sizes: run < demo < flash < dev. Each is made from its lock file alone, with the
 # hashes checked, and a larger one serves the smaller. Nothing outside this folder is written except Debian packages,
 # and those only where they may be installed (tools/debian-packages).
 
@@ -27,8 +27,9 @@ SOURCES := pyproject.toml README.md LICENSE \
 	$(shell find gateway drivers tools/flash -name __pycache__ -prune -o \( -type f -o -type d \) -print)
 
 # The smallest environment that is there and large enough, else the one to make.
-RUN := $(firstword $(wildcard .venv/.dev .venv/.demo) .venv/.run)
-DEMO := $(firstword $(wildcard .venv/.dev) .venv/.demo)
+RUN := $(firstword $(wildcard .venv/.dev .venv/.flash .venv/.demo) .venv/.run)
+DEMO := $(firstword $(wildcard .venv/.dev .venv/.flash) .venv/.demo)
+FLASH := $(firstword $(wildcard .venv/.dev) .venv/.flash)
 DEV := .venv/.dev
 
 # ----------------------------------------------------------------------------------------------- for everybody
@@ -46,8 +47,15 @@ demo: demo-packages $(DEMO) ## Watch it work: simulated sensors, a broker, the a
 	@trap : INT; $(BIN)/ugw demo $(if $(BROKER),--broker '$(BROKER)') $(if $(OUTAGE),--outage) || [ $$? -eq 130 ]
 
 # ---------------------------------------------------------------------------------------------- for developers
+.PHONY: flash
+flash: $(FLASH) esptool ## Make .venv with all that makes cards and boards (ugw flash)
+	@echo 'Installed: $(BIN)/ugw flash'
+
+.PHONY: esptool
+esptool: .venv-esptool/.made ## Install what writes boards (GPL-2.0+), in an environment of its own
+
 .PHONY: test
-test: test-packages $(DEV) ## Run the tests (TESTS=tests/core: some of them; WORKERS=0: in one process)
+test: test-packages $(DEV) esptool ## Run the tests (TESTS=tests/core: some of them; WORKERS=0: in one process)
 	@for kind in '' 32; do \
 		tools/micropython $$kind || echo 'ugw: going on without: what needs that MicroPython is skipped.'; \
 	done
@@ -118,7 +126,7 @@ lock: ## Write tools/lock/ anew from pyproject.toml (UPGRADE=1: with newer versi
 
 .PHONY: clean
 clean: ## Remove everything make has made
-	@rm -rf .venv .venv-differential .cache build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-differential .venv-esptool .cache build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find gateway drivers tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ------------------------------------------------------------------------------------------------ the machinery
@@ -142,14 +150,14 @@ endif
 	@touch $@
 
 # Whoever runs ugw gets a copy of it, whoever develops it gets this folder itself; never both.
-.venv/.run .venv/.demo: .venv/.%: .venv/.lock-% $(SOURCES)
+.venv/.run .venv/.demo .venv/.flash: .venv/.%: .venv/.lock-% $(SOURCES)
 	@$(PIP) install --no-index --no-deps --no-build-isolation .
 	@rm -f .venv/.dev
 	@touch $@
 
 .venv/.dev: .venv/.lock-dev pyproject.toml
 	@$(PIP) install --no-index --no-deps --no-build-isolation --editable .
-	@rm -f .venv/.run .venv/.demo
+	@rm -f .venv/.run .venv/.demo .venv/.flash
 	@touch $@
 
 # Holds GPL-3 code (pyproject.toml, ble-families): never part of .venv, never of what is handed on.
@@ -158,4 +166,13 @@ endif
 	@rm -rf .venv-differential
 	@$(PYTHON) -m venv .venv-differential
 	@.venv-differential/bin/python -m pip -qq --disable-pip-version-check --no-input install --require-hashes -r $<
+	@touch $@
+
+# GPL-2.0+: run as a program, never imported. It comes as source, and is built with what was locked, nothing else.
+.venv-esptool/.made: tools/lock/esptool.txt tools/lock/esptool-build.txt
+	@echo 'Setting up .venv-esptool from tools/lock/esptool.txt ...'
+	@rm -rf .venv-esptool
+	@$(PYTHON) -m venv .venv-esptool
+	@.venv-esptool/bin/python -m pip -qq --disable-pip-version-check --no-input install --require-hashes -r tools/lock/esptool-build.txt
+	@.venv-esptool/bin/python -m pip -qq --disable-pip-version-check --no-input install --require-hashes --no-build-isolation -r tools/lock/esptool.txt
 	@touch $@

@@ -148,7 +148,8 @@ def _no_boolean(value: object) -> object:
 
 
 def _absolute(path: Path) -> Path:
-    if not path.is_absolute() or not str(path).isprintable():
+    # A gateway's path, wherever the file is read: on the desk it may be Windows.
+    if not path.as_posix().startswith("/") or not str(path).isprintable():
         message = "an absolute path is needed (it starts with /)"
         raise fault(message)
     return path
