@@ -134,7 +134,7 @@ clean: ## Remove everything make has made
 demo-packages:
 	@tools/debian-packages 'the demo' dbus-daemon
 test-packages:
-	@tools/debian-packages 'the tests' mosquitto dbus-daemon openssl
+	@tools/debian-packages 'the tests' mosquitto dbus-daemon openssl dosfstools fdisk mtools xz-utils
 
 # A folder that moved, or a Python that went away, has no environment any more: its paths are written into it.
 ifneq ($(shell [ -x $(BIN)/python ] && cat .venv/.made 2>/dev/null),$(CURDIR))

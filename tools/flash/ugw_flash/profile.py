@@ -100,7 +100,7 @@ class TimeSettings(Section):
 
     zone: Zone = "Etc/UTC"
     """The time zone of the logs."""
-    servers: list[Host] = []
+    servers: tuple[Host, ...] = ()
     """Time servers (NTP); none: those of the network and of Debian."""
 
 
@@ -108,15 +108,15 @@ class IdentitySettings(Section):
     """How a gateway comes by key and certificate."""
 
     key: Literal["given", "gateway", "desk"] = "given"
-    """`given`: certificate and key are files of the configuration. `gateway`: it makes its own key at
-    its first boot, which never leaves it, and enrols with its claim. `desk`: made here, for boards,
-    which cannot; it goes into the board and nowhere else."""
+    """`given`: certificate and key are files of the configuration. `gateway`: it makes its own key
+    at its first boot, which never leaves it, and enrols with its claim. `desk`: made here, for
+    boards, which cannot; it goes into the board and nowhere else."""
     enrol: HttpsUrl | None = None
-    """Where certificates are asked for: a server of EST (RFC 7030), up to and without /simpleenroll."""
+    """Where certificates are asked for: a server of EST (RFC 7030), without /simpleenroll."""
     enrol_ca: File | None = None
-    """The authority that vouches for that server, a PEM file; by default those the system trusts."""
+    """Who vouches for that server, a PEM file; by default those the system trusts."""
     authority: File | None = None
-    """Instead of it, for `desk`: a folder with ca.pem and authority/ca.key, which issues them here."""
+    """Instead of it, for `desk`: a folder with ca.pem and authority/ca.key, to issue them here."""
     claim_url: HttpsUrl | None = None
     """Where people claim a gateway; its label shows it with the short code and the claim."""
     claim_valid_ns: Annotated[int, Duration("1h", "365d")] = Field(
@@ -135,7 +135,7 @@ class IdentitySettings(Section):
         if "authority" in written and key != "desk":
             yield (
                 ("authority",),
-                "an authority issues here only for keys that are made here (desk)",
+                "it issues only for keys that are made here (key: desk)",
             )
 
 
