@@ -32,6 +32,7 @@ COMMANDS = (
     "decode",
     "backlog",
     "config",
+    "enrol",
     "simulate",
     "version",
 )

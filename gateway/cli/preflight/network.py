@@ -18,6 +18,7 @@ import msgspec
 
 from gateway import assembly
 from gateway.aside import aside
+from gateway.certification import is_placeholder
 from gateway.cli.preflight.verdict import State, Verdict
 from gateway.clock import ClockState, SystemClock
 from gateway.config import Settings
@@ -117,9 +118,14 @@ def _own_certificate(tls: TlsSettings) -> Verdict:
     """Say when the gateway's own certificate will do; that it is one was checked at load."""
     path = Path(tls.cert or "")
     try:
-        begins_at_s, ends_at_s = validity_of(path.read_bytes())
+        content = path.read_bytes()
+        begins_at_s, ends_at_s = validity_of(content)
+        placeholder = is_placeholder(content)
     except (OSError, ValueError) as error:
         return Verdict.warning(CERTIFICATE, f"{path} cannot be read: {error}")
+    if placeholder:
+        cause = f"{path} is a placeholder: this gateway has no certificate yet"
+        return Verdict.warning(CERTIFICATE, cause, "see why: systemctl status ugw-enrol")
     if begins_at_s > time.time():
         cause = f"our certificate is not valid before {utc_text(begins_at_s)}: {path}"
         return Verdict.warning(CERTIFICATE, cause, CLOCK_REMEDY)
