@@ -140,10 +140,10 @@ class Lines(_Timed):
             self.say(self._name)
             return
         rate = done_bytes / took_s
-        share = f" of {self._total / _MB:.0f}" if self._total else ""
+        share = f" of {self._total / _MB:.1f}" if self._total else ""
         left_s = self._left_s(done_bytes, rate)
         left = f", {left_s:.0f} s left" if left_s else ""
-        self.say(f"{self._name}: {done_bytes / _MB:.0f}{share} MB, {rate / _MB:.1f} MB/s{left}")
+        self.say(f"{self._name}: {done_bytes / _MB:.1f}{share} MB, {rate / _MB:.1f} MB/s{left}")
 
 
 class Objects(_Timed):

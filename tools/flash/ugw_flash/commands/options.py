@@ -9,13 +9,16 @@ from ugw_flash.esp32.site import SOFTWARE
 
 __all__ = [
     "SOFTWARE",
+    "AllowDiskOption",
     "BoardConfigOption",
     "DryRunOption",
+    "IKnowOption",
     "JsonOption",
     "NameOption",
     "NumberOption",
     "ProfileOption",
     "ReportOption",
+    "YesOption",
 ]
 
 BoardConfigOption = Annotated[
@@ -40,4 +43,16 @@ ProfileOption = Annotated[
     typer.Option(
         "--profile", "-p", metavar="FILE", help="What such gateways have in common (profile.yaml)."
     ),
+]
+AllowDiskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--allow-disk", metavar="SERIAL", help="This very disk is meant (ugw flash list shows it)."
+    ),
+]
+IKnowOption = Annotated[
+    bool, typer.Option("--i-know", help="With --allow-disk: also one that is not clearly a card.")
+]
+YesOption = Annotated[
+    bool, typer.Option("--yes", "-y", help="Do not ask: for a card that appears when asked for.")
 ]
