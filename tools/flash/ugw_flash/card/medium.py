@@ -11,14 +11,18 @@ from types import TracebackType
 from typing import Protocol, Self
 
 
-class Medium(Protocol):
-    """Something to read from and write to. Everything raises OSError when the medium does."""
+class Readable(Protocol):
+    """Something to read from. Everything raises OSError when it does."""
 
     size: int
 
     def read_at(self, offset: int, count: int) -> bytes:
         """Return exactly `count` bytes; less only at the end."""
         ...
+
+
+class Medium(Readable, Protocol):
+    """Something to read from and write to."""
 
     def write_at(self, offset: int, data: bytes) -> None:
         """Write all of it."""
