@@ -26,17 +26,20 @@ _MAX_BYTES = 4 * MAX_CHARS  # UTF-8 takes four at most
 _NO_FILE = "start from config/gateway.example.yaml, or name another file with --config"
 
 
-def load(
+def load(  # noqa: PLR0913 - what a configuration is checked against, each by its name
     path: Path,
     *,
     drivers: Collection[str] | None = None,
     modems: Mapping[str, ModemCheck] | None = None,
     pollers: Collection[str] | None = None,
     environ: Mapping[str, str] | None = None,
+    etc: Path | None = None,
 ) -> Settings:
     """Load the configuration of a gateway, checked against the drivers and modems there are.
 
     The environment (by default the process's own) overrides the file and holds `env:` secrets.
+    `etc`: a folder that stands for /etc/ugw, for a gateway's configuration read on the desk; what
+    the configuration names there is read from it, and paths in the settings lead into it.
     """
     text = read_file(path, remedy=_NO_FILE)
     surroundings = Surroundings(
@@ -44,6 +47,7 @@ def load(
         drivers=drivers,
         modems=modems,
         pollers=pollers,
+        etc=etc,
     )
     document = read_document(text, str(path))
     apply_overrides(document, surroundings.environ)

@@ -15,7 +15,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gateway.config.files import read_regular
-from gateway.config.section import fault
+from gateway.config.section import fault, located
 
 LITERAL = "literal_secret"  # the error whose value is never quoted
 _MAX_BYTES = 4096
@@ -47,10 +47,18 @@ class Secret:
         return hash(self.reference)
 
     @classmethod
-    def resolve(cls, reference: str, environ: Mapping[str, str]) -> Self:
-        """Read what a reference refers to. Raises ValueError saying why it cannot be had."""
+    def resolve(
+        cls, reference: str, environ: Mapping[str, str], surroundings: object = None
+    ) -> Self:
+        """Read what a reference refers to. Raises ValueError saying why it cannot be had.
+
+        `surroundings`: where files are on this machine, if they are elsewhere than written.
+        """
         scheme, _, name = reference.partition(":")
-        text = _from_file(Path(name)) if scheme == "file" else _from_environment(name, environ)
+        if scheme == "file":
+            text = _from_file(located(Path(name), surroundings))
+        else:
+            text = _from_environment(name, environ)
         return cls(reference, text.rstrip("\r\n"))
 
     @classmethod
@@ -76,7 +84,7 @@ class Secret:
             raise PydanticCustomError(LITERAL, "{how}", {"how": _HOW})
         environ = getattr(info.context, "environ", os.environ)
         try:
-            return cls.resolve(value, environ)
+            return cls.resolve(value, environ, info.context)
         except ValueError as error:
             raise fault(str(error)) from None
 

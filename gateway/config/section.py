@@ -6,7 +6,7 @@ A fault found across several keys names the key it is at, so that several can be
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, cast, get_args
+from typing import Annotated, Any, Final, Self, cast, get_args
 
 import msgspec
 from pydantic import (
@@ -30,6 +30,8 @@ from pydantic_core import (
 )
 from pydantic_core.core_schema import ErrorType
 
+ETC: Final = Path("/etc/ugw")  # what a gateway's configuration names is there
+
 Fault = tuple[tuple[str | int, ...], str]  # where, seen from the section; what
 Written = Mapping[str, Any]  # a section's keys and values as they stand in the document
 # Raises ValueError, "name: why", for a setting or a sender that a modem does not take.
@@ -43,6 +45,15 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     drivers: Collection[str] | None = None
     modems: Mapping[str, ModemCheck] | None = None
     pollers: Collection[str] | None = None  # drivers that connect to a device and read it
+    etc: Path | None = (
+        None  # stands for /etc/ugw, where a configuration is read on another machine
+    )
+
+    def located(self, path: Path) -> Path:
+        """Return where a path of the configuration leads on this machine."""
+        if self.etc is None or not path.is_relative_to(ETC) or ".." in path.parts:
+            return path
+        return self.etc / path.relative_to(ETC)
 
 
 def fault(why: str) -> PydanticCustomError:
@@ -147,12 +158,17 @@ def _no_boolean(value: object) -> object:
     return value
 
 
-def _absolute(path: Path) -> Path:
+def located(path: Path, context: object) -> Path:
+    """Return where a path leads in these surroundings: the context of a validation, if any."""
+    return context.located(path) if isinstance(context, Surroundings) else path
+
+
+def _absolute(path: Path, info: core_schema.ValidationInfo[Any]) -> Path:
     # A gateway's path, wherever the file is read: on the desk it may be Windows.
     if not path.as_posix().startswith("/") or not str(path).isprintable():
         message = "an absolute path is needed (it starts with /)"
         raise fault(message)
-    return path
+    return located(path, info.context)
 
 
 Whole = Annotated[int, BeforeValidator(_no_boolean)]

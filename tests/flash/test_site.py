@@ -9,6 +9,7 @@ import pytest
 from gateway.config import Finding, InvalidConfigError, load
 from gateway.esp32 import settings as on_the_board
 from gateway.uplink import meta
+from tests.config.conftest import ESP32_EXAMPLE
 from ugw_flash.esp32.site import SOFTWARE, Board, read_site
 from ugw_flash.updates import signing
 
@@ -283,3 +284,10 @@ def test_what_works_but_not_as_on_a_raspberry_pi_is_noted(tmp_path: Path) -> Non
     board = site_of(tmp_path, HEAD + BOARD + "store: {max_size: 1GB}\nlog: {level: debug}\n")
     told = [note.split(":")[0] for note in board.notes]
     assert told == ["mqtt.version", "store", "log", "devices"]
+
+
+def test_a_folder_of_the_desk_stands_for_that_of_the_gateway(etc: Path) -> None:
+    environ = {"UGW_MQTT_PASSWORD": "correct horse"}
+    by_folder = read_site(ESP32_EXAMPLE, environ=environ, etc=etc)
+    by_path = read_site(etc / ESP32_EXAMPLE.name, environ=environ)
+    assert (by_folder.files, by_folder.secrets) == (by_path.files, by_path.secrets)

@@ -7,6 +7,16 @@ from typing import Literal, NamedTuple
 from gateway.config.secrets import Secret
 
 
+class ImageFacts(NamedTuple):
+    """The image that a card was made of."""
+
+    name: str
+    sha256: str  # of the file, as it was published
+    size: int  # bytes, unpacked
+    system_sha256: str  # of all of it but the boot partition, which the seed changes; empty: the
+    # card had booted when it was given this seed, and was changed by the system
+
+
 class Wifi(NamedTuple):
     """A wireless network."""
 
