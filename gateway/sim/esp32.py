@@ -74,6 +74,7 @@ class Board:
         self.status: int | None = None  # how the newest process ended; None: it runs
         self.heard = 0  # reports that a scan has heard
         self.cost = 0  # bytes of heap the fakes have taken, as the newest start found it
+        self.on_console: Callable[[bytes], None] | None = None  # gets what it says, as it says it
         self._console = bytearray()
         self._said = asyncio.Event()  # something came: on the console, by the stream, or its end
         self._outstanding: deque[Callable[[bool], None]] = deque()
@@ -278,6 +279,8 @@ class Board:
         with contextlib.suppress(OSError):  # EIO: nobody has the other end open any more
             while data := os.read(self._master, _READ_BYTES):
                 self._console += data
+                if self.on_console is not None:
+                    self.on_console(data)
         del self._console[:-_CONSOLE_BYTES]
         self._said.set()
 

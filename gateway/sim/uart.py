@@ -19,7 +19,7 @@ from gateway.errors import SimulatorError
 
 _READ_BYTES = 4096
 _INPUT_SPEED, _OUTPUT_SPEED = 4, 5  # indices in what tcgetattr returns
-_BAUDS: Final = {  # termios' constants
+BAUDS: Final = {  # termios' constants
     getattr(termios, name): int(name[1:])
     for name in dir(termios)
     if name[0] == "B" and name[1:].isdecimal()
@@ -81,7 +81,7 @@ class Uart:
     @property
     def is_garbled(self) -> bool:
         """Whether the program has set another speed than the device has."""
-        return self.baud is not None and _BAUDS.get(self.speed) != self.baud()
+        return self.baud is not None and BAUDS.get(self.speed) != self.baud()
 
     def plug(self) -> None:
         """Plug it in, under another tty name than the last time. Without effect when it is."""
@@ -142,7 +142,7 @@ class Uart:
 
 
 def _set_speed(tty_descriptor: int, baud: int) -> None:
-    speeds = [speed for speed, known in _BAUDS.items() if known == baud]
+    speeds = [speed for speed, known in BAUDS.items() if known == baud]
     attributes = termios.tcgetattr(tty_descriptor)
     attributes[_INPUT_SPEED : _OUTPUT_SPEED + 1] = speeds * 2
     termios.tcsetattr(tty_descriptor, termios.TCSANOW, attributes)
