@@ -79,15 +79,17 @@ def read_site(
     environ: Mapping[str, str] | None = None,
     made_ms: int = 0,
     frozen: bool = False,
+    etc: Path | None = None,
 ) -> Board:
     """Read a configuration for a board. Raises InvalidConfigError with every finding.
 
     `made_ms` is the Unix time: sessions are numbered from there on, so that a board put in
-    another's place goes on above it. `frozen`: the agent is part of the board's firmware.
+    another's place goes on above it. `frozen`: the agent is part of the board's firmware. `etc`: a
+    folder that stands for /etc/ugw.
     """
     environ = os.environ if environ is None else environ
     registry = discover()
-    settings = load(path, environ=environ)
+    settings = load(path, environ=environ, etc=etc)
     maker = _Maker(settings, registry, made_ms)
     board = maker.board()
     if frozen and SIGNER in board.files:
