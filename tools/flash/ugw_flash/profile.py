@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, cast
 
 from pydantic import Field
 
@@ -80,19 +80,17 @@ class NetworkSettings(Section):
     kind: Literal["ethernet", "wifi"] = "ethernet"
     """Cable or radio."""
     ssid: Label | None = None
-    """The wireless network."""
+    """The wireless network; a row may name another, with a password of its own."""
     password: Reference | None = None
     """Its password; without it the network is an open one."""
     country: Country | None = None
-    """Where it hangs: it decides which channels may be used."""
+    """Where it hangs: it decides which channels may be used. A card's radio is off without it."""
 
     @classmethod
     def faults_across(cls, written: Written) -> Iterator[Fault]:
-        """Say what a wireless network lacks."""
-        if written.get("kind") == "wifi":
-            for key in ("ssid", "country"):
-                if key not in written:
-                    yield (key,), "a wireless network needs it"
+        """Refuse a password of no network."""
+        if "password" in written and "ssid" not in written:
+            yield ("ssid",), "a password belongs to a network: which?"
 
 
 class TimeSettings(Section):
@@ -149,7 +147,8 @@ class Profile(Section):
     config: File = "gateway.yaml"
     """The gateways' configuration; a row gives each its own id, name and place."""
     etc: File = "etc"
-    """A folder with what the configuration finds below /etc/ugw."""
+    """A folder with what the configuration names below /etc/ugw; nothing else of it comes along.
+    What lies in a folder in it that is called as the gateway comes first, and goes to no other."""
     image: MaterialSettings | None = None
     """The image of Raspberry Pi OS, as published, .xz too. Needed for a card."""
     package: File | None = None
@@ -183,6 +182,11 @@ class Profile(Section):
                 for key in useless
                 if key in written
             )
+        identity: object = written.get("identity")
+        key = cast("Written", identity).get("key") if isinstance(identity, dict) else None
+        if written.get("kind") == "esp32" and key == "gateway":
+            why = "a board cannot enrol: desk makes its key here, given takes one that there is"
+            yield ("identity", "key"), why
 
 
 class Opened:

@@ -1,0 +1,1 @@
+"""Labels for housings: who a gateway is, to be read by people and by their telephones."""
