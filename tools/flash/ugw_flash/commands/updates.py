@@ -85,7 +85,7 @@ def release(  # noqa: PLR0913 - options of a command
 
         ugw flash release release.ugw --key update.key --config gw-17.yaml
     """
-    private = _private_key(key)
+    private = private_key(key)
     board = read_site(config)
     with tempfile.TemporaryDirectory() as folder:
         compiled = compile_tree(Path(folder), board.drivers)
@@ -212,7 +212,8 @@ def _settings(
     )
 
 
-def _private_key(path: Path) -> RSAPrivateKey:
+def private_key(path: Path) -> RSAPrivateKey:
+    """Read the key that signs; its password is asked for where it has one. Raises UgwError."""
     try:
         return signing.load(path)
     except signing.SigningError as error:

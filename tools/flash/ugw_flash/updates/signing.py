@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
@@ -64,8 +64,21 @@ def sign(key: rsa.RSAPrivateKey, text: bytes) -> bytes:
     return key.sign(text, padding.PKCS1v15(), SHA256())
 
 
+def is_signed(public_pem: bytes, signature: bytes, text: bytes) -> bool:
+    """Whether the other half of this key signed the text. Raises SigningError for no such key."""
+    try:
+        _public(public_pem).verify(signature, text, padding.PKCS1v15(), SHA256())
+    except InvalidSignature:
+        return False
+    return True
+
+
 def modulus(pem: bytes) -> bytes:
     """Return what a board needs of a public key: its modulus, big-endian. Raises SigningError."""
+    return _public(pem).public_numbers().n.to_bytes(BYTES, "big")
+
+
+def _public(pem: bytes) -> rsa.RSAPublicKey:
     remedy = "ugw flash keygen writes the public key into a file of its own"
     try:
         key = load_pem_public_key(pem)
@@ -75,7 +88,7 @@ def modulus(pem: bytes) -> bytes:
     if not isinstance(key, rsa.RSAPublicKey) or not _fits(key):
         cause = f"it is not an RSA key of {BITS} bits with the exponent {_EXPONENT}"
         raise SigningError(cause, remedy)
-    return key.public_numbers().n.to_bytes(BYTES, "big")
+    return key
 
 
 def public_pem(key: rsa.RSAPrivateKey) -> bytes:

@@ -1,0 +1,160 @@
+"""The page for browsers: what is on it, who reaches it, what a board is written from it."""
+
+import hashlib
+import http.client
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from gateway.sim.esp_rom.firmware_image import firmware
+from tests.flash.desks import BOARD, desk, profile
+from ugw_flash.batch.sheet import read_sheet
+from ugw_flash.commands.web import Maker, boards_of
+from ugw_flash.esp32 import filesystem, partitions
+from ugw_flash.esp32.firmware import read as read_firmware
+from ugw_flash.outcome import NoDeviceError
+from ugw_flash.web.page import Entry, Part, page
+from ugw_flash.web.server import Image, Server, Site
+
+TOOLS = {"install-button.js": b"export {}", "LICENSE": b"Apache"}
+
+
+class Got(NamedTuple):
+    """An answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def get(server: Server, path: str = "", *, host: str = "localhost", token: str = "") -> Got:
+    """Ask as a browser does."""
+    port = int(server.url.split(":")[2].partition("/")[0])
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        where = f"/{token or server.token}/{path}"
+        connection.request("GET", where, headers={"Host": f"{host}:{port}"})
+        answer = connection.getresponse()
+        return Got(answer.status, dict(answer.getheaders()), answer.read())
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def server(tmp_path: Path, said: list[str]) -> Iterator[Server]:
+    """Serve one board, of a sheet that has a card too."""
+    image = firmware()
+    digest = hashlib.sha256(image).hexdigest()
+    text = BOARD.replace("0" * 64, digest)
+    profile(tmp_path / "boards", text, firmware_bin=image)
+    profile(tmp_path / "cards")
+    path = tmp_path / "kiel.csv"
+    path.write_text("gateway;profile;name;site\ngw-1;boards;<b>Dach</b>;Kiel\ngw-2;cards;;\n")
+    sheet = read_sheet(path)
+    maker = Maker(sheet, dict(boards_of(sheet, None)), desk(), None)
+    site = Site({"gw-1": maker.entry("gw-1")}, TOOLS, maker.image)
+    with Server(site, 0, say=said.append) as made:
+        thread = threading.Thread(target=made.serve)
+        thread.start()
+        yield made
+        made.close()
+        thread.join()
+
+
+def test_the_page_offers_boards_and_no_cards_and_nothing_of_a_row_is_markup(
+    server: Server,
+) -> None:
+    got = get(server)
+
+    assert got.status == 200
+    assert b'manifest="gw-1/manifest.json"' in got.body
+    assert b"gw-2" not in got.body
+    assert b"&lt;b&gt;Dach&lt;/b&gt;" in got.body
+    assert b"http://" not in got.body.replace(b"http://localhost", b""), (
+        "all of it comes from here"
+    )
+    assert got.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert got.headers["Cache-Control"] == "no-store"
+
+
+def test_what_a_browser_writes_is_what_esptool_would(server: Server, tmp_path: Path) -> None:
+    listed = json.loads(get(server, "gw-1/manifest.json").body)
+    (build,) = listed["builds"]
+    assert build["chipFamily"] == "ESP32"
+    flash = bytearray(b"\x55" * 4 * 2**20)
+    order = []
+    for part in build["parts"]:
+        content = get(server, f"gw-1/{part['path']}").body
+        flash[part["offset"] : part["offset"] + len(content)] = content
+        order.append((part["offset"], content))
+
+    path = tmp_path / "boards/firmware.bin"
+    read = read_firmware(path, hashlib.sha256(path.read_bytes()).hexdigest())
+    for piece in read.pieces():
+        assert flash[piece.offset : piece.offset + len(piece.content)] == piece.content
+    region = partitions.files(read.table, len(flash))
+    names = filesystem.read(bytes(flash[region.offset : region.offset + region.size]))
+    assert json.loads(names["ugw.json"])["gateway"] == "gw-1"
+    first, last = order[0], order[-1]
+    assert first[0] == last[0] == 0x1000
+    assert first[1] == b"\xff" * 4096, "a board whose writing is cut short does not start"
+
+
+def test_a_claim_serves_once_so_an_image_is_made_once(server: Server) -> None:
+    assert get(server, "gw-1/0.bin").body
+    first = get(server, "gw-1/manifest.json").body
+    assert get(server, "gw-1/manifest.json").body == first
+
+
+@pytest.mark.parametrize(
+    ("path", "changed"),
+    [
+        ("", {"host": "evil.example"}),
+        ("", {"token": "guessed"}),
+        ("gw-1/0.bin", {"host": "evil.example"}),
+        ("gw-1/0.bin", {"token": "guessed"}),
+        ("gw-1/999.bin", {}),
+        ("gw-1/-1.bin", {}),
+        ("gw-2/manifest.json", {}),
+        ("esp-web-tools/../../secret", {}),
+        ("../kiel.csv", {}),
+    ],
+)
+def test_nobody_gets_more_than_the_page_leads_to(
+    server: Server, path: str, changed: dict[str, str]
+) -> None:
+    got = get(server, path, **changed)
+
+    assert got.status == 404
+    assert got.body == b"there is nothing here\n"
+
+
+def test_what_cannot_be_made_is_told_to_the_browser(
+    server: Server, tmp_path: Path, said: list[str]
+) -> None:
+    (tmp_path / "boards/firmware.bin").write_bytes(b"another")
+    got = get(server, "gw-1/manifest.json")
+
+    assert got.status == 409
+    assert b"firmware.bin" in got.body
+    assert said == ["gw-1: asked for by a browser"]
+
+
+def test_a_port_that_is_taken_is_told(server: Server) -> None:
+    taken = int(server.url.split(":")[2].partition("/")[0])
+    with pytest.raises(NoDeviceError, match="cannot listen"):
+        Server(Site({}, {}, lambda _: Image("esp32", "", ())), taken, say=print)
+
+
+def test_neither_page_nor_records_show_what_is_secret() -> None:
+    assert "secret" not in repr(Part(0, b"secret"))
+    assert b"README" not in page([Entry("gw-1", "", "", "AAAA-AAAA")], "x.js")

@@ -1,0 +1,1 @@
+"""Boards from a browser: a page on this machine alone, for ESP Web Tools."""
