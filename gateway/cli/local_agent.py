@@ -50,6 +50,12 @@ class SetAside(_Part, frozen=True):
     bytes: int
 
 
+class Stream(_Part, frozen=True):
+    """A stream of this run: below `settled_below` every number is settled."""
+
+    settled_below: int
+
+
 class Published(_Part, frozen=True):
     """The parts of `ugw.status/1` that people are shown."""
 
@@ -64,6 +70,7 @@ class Published(_Part, frozen=True):
     set_aside: SetAside
     dropped: list[Any]
     counters: dict[str, int]
+    streams: list[Stream] = []
 
 
 class Uplink(_Part, frozen=True):
@@ -80,6 +87,21 @@ class Uplink(_Part, frozen=True):
     in_flight: int
     window: int
     last_ack_ago_s: float | None
+    unheard: list[str] = []
+
+
+class Store(_Part, frozen=True):
+    """Why the store fails, or gives up the old for the new; empty while it does neither."""
+
+    cause: str = ""
+    remedy: str = ""
+
+
+class Unread(_Part, frozen=True):
+    """A sensor that is to be connected to, and why it cannot be read now."""
+
+    device: str
+    cause: str
 
 
 class Reload(_Part, frozen=True):
@@ -141,6 +163,8 @@ class Status(_Part, frozen=True):
     process: Process
     light: Literal["green", "yellow", "red"]
     troubles: list[Trouble]
+    store: Store = Store()
+    unread: list[Unread] = []
 
 
 class Value(_Part, frozen=True):
@@ -168,6 +192,7 @@ class Sensor(_Part, frozen=True):
     silent: bool = False
     rssi: int | None = None
     snr: float | None = None
+    spreading_factor: int | None = None
     observations: int = 0
     values: list[Value] = []
 

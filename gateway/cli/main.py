@@ -25,6 +25,7 @@ COMMANDS = (
     "run",
     "demo",
     "check",
+    "doctor",
     "status",
     "sensors",
     "radio",

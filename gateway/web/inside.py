@@ -229,6 +229,7 @@ class Inside:
             "silent": silent,
             "rssi": listing.rssi_dbm,
             "snr": last.link.snr_db if last else None,
+            "spreadingFactor": last.link.spreading_factor if last else None,
             "observations": listing.observations,
             "values": [_value(result) for result in self.agent.newest(listing)],
         }

@@ -9,7 +9,7 @@ from typing import Final
 
 from tools.schema import asyncapi
 from tools.schema.forms import Form, Schema
-from tools.schema.messages import MESSAGES, Message
+from tools.schema.messages import MESSAGES, REPORTS, Message
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _FOR: Final = {
@@ -32,7 +32,7 @@ def _schema(message: Message, form: Form) -> str:
 def _writers() -> dict[str, Callable[[], str]]:
     schemas = {
         f"{form}/{message.name}-1.json": lambda m=message, f=form: _schema(m, f)
-        for message, form in product(MESSAGES, Form)
+        for message, form in product((*MESSAGES, *REPORTS), Form)
     }
     return {**schemas, "asyncapi.yaml": asyncapi.text}
 

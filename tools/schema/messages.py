@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from tools.schema import announcements, event, observations, state, status
+from tools.schema import announcements, event, observations, site_report, state, status
 from tools.schema.forms import Kind
 
 
@@ -22,3 +22,6 @@ MESSAGES: Final = (
     Message("device", "The announcement of a device", announcements.DEVICE_ANNOUNCED),
     Message("state", "The last values of a device", state.state),
 )
+
+# Files, not messages: no topic has them.
+REPORTS: Final = (Message("site-report", "The report of a site", site_report.SITE_REPORT),)

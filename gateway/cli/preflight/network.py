@@ -43,6 +43,8 @@ NAME, CONNECTION, CERTIFICATE, BROKER, PUBLISH = (
     "publish",
 )
 
+RENEW: Final = "renew it"  # the remedy where a certificate still holds, though not for long
+
 _RESOLVE_S: Final = 4.0
 _CONNECT_S: Final = 5.0  # TCP and TLS; and again until CONNACK
 _ACK_S: Final = 3.0
@@ -62,7 +64,7 @@ async def look(settings: Settings, *, agent_runs: bool) -> AsyncGenerator[Verdic
     yield reached if resolved.state is State.OK else Verdict.skipped(CONNECTION, _BEFORE)
     if mqtt.tls is not None and mqtt.tls.cert is not None:
         yield _own_certificate(mqtt.tls)
-    if agent_runs or reached.state is State.WARNING:
+    if agent_runs or (reached.state is State.WARNING and reached.remedy != RENEW):
         why = _AGENT if agent_runs else _BEFORE
         yield Verdict.skipped(BROKER, why)
         yield Verdict.skipped(PUBLISH, why)
@@ -140,7 +142,7 @@ def _dated(name: str, what: str, ends_at_s: float) -> Verdict:
         return Verdict.warning(name, cause, "renew it; or is this gateway's clock wrong?")
     text = f"{what} holds for {days} more days, until {date}"
     if days < WARN_DAYS:
-        return Verdict.warning(name, text, "renew it")
+        return Verdict.warning(name, text, RENEW)
     return Verdict.ok(name, text)
 
 
