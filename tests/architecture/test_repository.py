@@ -16,6 +16,7 @@ NOT_OURS = {
     ".git",
     ".venv",
     ".venv-differential",
+    ".venv-esptool",
     "__pycache__",
     "build",
     "dist",
