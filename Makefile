@@ -15,6 +15,10 @@ TESTS ?=#          make test TESTS=tests/core
 WORKERS ?= 3#      make test WORKERS=0: in one process, to debug; most tests wait, so more than the 2 cores of CI
 OPTIONS ?=#        make bench OPTIONS="--quick --json results.json"
 UPGRADE ?=#        make lock UPGRADE=1: newer versions, not only what pyproject.toml asks for
+ARCH ?= arm64#     make package ARCH=armhf: the processor, in Debian's word (amd64, arm64, armhf)
+SUITE ?= trixie#   make package SUITE=bookworm: the release of Debian that Raspberry Pi OS is made of
+WHEELS ?=#         make package WHEELS=FOLDER: wheels for that processor whose authors publish none
+BARE ?=#           make package BARE=1: without vendors' codecs and PDF reports
 
 export PATH := $(PATH):/usr/sbin:/sbin
 # pyright runs on the node that its lock brings; it looks for no other and for no newer version of itself.
@@ -35,7 +39,7 @@ DEV := .venv/.dev
 # ----------------------------------------------------------------------------------------------- for everybody
 .PHONY: help
 help: ## Say what there is
-	@awk -F ': .*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ': .*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: install
 install: $(RUN) ## Make .venv with the command ugw in it
@@ -51,6 +55,10 @@ demo: demo-packages $(DEMO) ## Watch it work: simulated sensors, a broker, the a
 flash: $(FLASH) esptool ## Make .venv with all that makes cards and boards (ugw flash)
 	@echo 'Installed: $(BIN)/ugw flash'
 
+.PHONY: package
+package: package-packages $(RUN) ## Make what installs ugw on a gateway offline: a .deb, a wheelhouse (ARCH=arm64 SUITE=trixie)
+	@$(BIN)/python -m tools.package '$(ARCH)' '$(SUITE)' $(if $(WHEELS),--wheels '$(WHEELS)') $(if $(BARE),--bare)
+
 .PHONY: esptool
 esptool: .venv-esptool/.made ## Install what writes boards (GPL-2.0+), in an environment of its own
 
@@ -60,6 +68,7 @@ test: test-packages $(DEV) esptool ## Run the tests (TESTS=tests/core: some of t
 		tools/micropython $$kind || echo 'ugw: going on without: what needs that MicroPython is skipped.'; \
 	done
 	@tools/umqtt || echo 'ugw: going on without: what needs umqtt is skipped.'
+	@tools/cloud-init || echo 'ugw: going on without: what needs cloud-init is skipped.'
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m 'not long' $(TESTS)
 
 .PHONY: check
@@ -109,6 +118,11 @@ esp32: test-packages $(DEV) ## Run the ESP32's tests, also with the agent frozen
 	@tools/micropython frozen
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal tests/esp32 tests/hardware
 
+.PHONY: first-boot
+first-boot: first-boot-packages $(DEV) ## Play first boots in real Debians, cut the power everywhere (needs root; ten minutes)
+	@tools/first-boot
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal tests/package
+
 .PHONY: bench-esp32
 bench-esp32: test-packages $(DEV) ## Measure the ESP32's agent: heap, flash, CPU, wear (OPTIONS="--minutes 60": as long)
 	@tools/umqtt
@@ -130,11 +144,15 @@ clean: ## Remove everything make has made
 	@find gateway drivers tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ------------------------------------------------------------------------------------------------ the machinery
-.PHONY: demo-packages test-packages
+.PHONY: demo-packages test-packages package-packages first-boot-packages
 demo-packages:
 	@tools/debian-packages 'the demo' dbus-daemon
 test-packages:
-	@tools/debian-packages 'the tests' mosquitto dbus-daemon openssl dosfstools fdisk mtools xz-utils
+	@tools/debian-packages 'the tests' mosquitto dbus-daemon openssl dosfstools fdisk mtools xz-utils poppler-utils
+package-packages:
+	@tools/debian-packages 'a package' git
+first-boot-packages: test-packages
+	@tools/debian-packages 'the first boots' debootstrap git mount
 
 # A folder that moved, or a Python that went away, has no environment any more: its paths are written into it.
 ifneq ($(shell [ -x $(BIN)/python ] && cat .venv/.made 2>/dev/null),$(CURDIR))
