@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _PLACEHOLDER: Final = "ugw placeholder"  # organisation of a certificate that nobody issued
 _PLACEHOLDER_DAYS: Final = 90
+_ANOTHER_KEY: Final = "it is for another key than this gateway's"
 
 
 def new_key() -> bytes:
@@ -80,6 +81,24 @@ def is_placeholder(pem: bytes) -> bool:
     ]
 
 
+def mismatch(pem: bytes, key_pem: bytes, name: str) -> str:
+    """Say why the first certificate of a PEM file is none of this gateway; nothing if it is one.
+
+    Raises ValueError when there is none, or no key.
+    """
+    from cryptography import x509  # noqa: PLC0415
+
+    certificate = x509.load_pem_x509_certificate(pem)
+    return _of_another_key(certificate, key_pem) or _of_another_name(certificate, name)
+
+
+def valid_until_s(pem: bytes) -> float:
+    """Return when the first certificate of a PEM file ends, Unix time. Raises ValueError."""
+    from cryptography import x509  # noqa: PLC0415
+
+    return x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp()
+
+
 def issued(pkcs7_der: bytes, key_pem: bytes, name: str) -> bytes:
     """Return the certificates of an answer (PKCS#7, certs-only) as a PEM file, ours first.
 
@@ -88,14 +107,11 @@ def issued(pkcs7_der: bytes, key_pem: bytes, name: str) -> bytes:
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import pkcs7  # noqa: PLC0415
 
-    public = _public(_key(key_pem).public_key())
     chain = pkcs7.load_der_pkcs7_certificates(pkcs7_der)
-    own = [each for each in chain if _public(each.public_key()) == public]
+    own = [each for each in chain if not _of_another_key(each, key_pem)]
     if not own:
-        cause = "it is for another key than this gateway's"
-        raise ValueError(cause)
-    if (given := _common_name(own[0])) != name:
-        cause = f"it is for {given!r}, and this gateway is {name!r}"
+        raise ValueError(_ANOTHER_KEY)
+    if cause := _of_another_name(own[0], name):
         raise ValueError(cause)
     rest = [each for each in chain if each is not own[0]]
     return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in (own[0], *rest))
@@ -110,6 +126,16 @@ def _named(name: str, organisation: str = "") -> "x509.Name":
         (NameOID.ORGANIZATION_NAME, organisation),
     )
     return x509.Name([x509.NameAttribute(kind, value) for kind, value in parts if value])
+
+
+def _of_another_key(certificate: "x509.Certificate", key_pem: bytes) -> str:
+    ours = _public(_key(key_pem).public_key())
+    return "" if _public(certificate.public_key()) == ours else _ANOTHER_KEY
+
+
+def _of_another_name(certificate: "x509.Certificate", name: str) -> str:
+    given = _common_name(certificate)
+    return "" if given == name else f"it is for {given!r}, and this gateway is {name!r}"
 
 
 def _common_name(certificate: "x509.Certificate") -> str:

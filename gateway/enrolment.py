@@ -19,7 +19,7 @@ from gateway.exit_codes import ExitCode
 
 _LIMIT_S: Final = 30.0
 _MOST_BYTES: Final = 1_000_000
-_MOST_WAIT_S: Final = 3600.0
+_LEAST_WAIT_S, _MOST_WAIT_S = 1.0, 3600.0  # whatever the server asks for
 _PORT: Final = 443
 _DENIED: Final = (401, 403)
 _WAIT: Final = 202  # somebody has to approve it first (RFC 7030, 4.2.3)
@@ -111,7 +111,8 @@ def _certificates(status: int, body: bytes, where: str, after: str) -> bytes:
     if status == _WAIT:
         wait_s = float(after) if after.isdecimal() else _MOST_WAIT_S
         cause = f"{where} has the request; somebody has to approve it"
-        raise PendingError(cause, "approve it there", min(wait_s, _MOST_WAIT_S))
+        wait_s = max(_LEAST_WAIT_S, min(wait_s, _MOST_WAIT_S))
+        raise PendingError(cause, "approve it there", wait_s)
     if status != http.client.OK or len(body) > _MOST_BYTES:
         cause = f"{where} answers with HTTP status {status}"
         raise EnrolmentError(cause, "is identity.enrol the address of an EST server?")

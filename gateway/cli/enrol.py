@@ -10,7 +10,13 @@ from typing import Annotated, Final
 import msgspec
 import typer
 
-from gateway.certification import is_placeholder, new_key, placeholder
+from gateway.certification import (
+    is_placeholder,
+    mismatch,
+    new_key,
+    placeholder,
+    valid_until_s,
+)
 from gateway.cli.configuration import DEFAULT, ConfigOption
 from gateway.cli.terminal import note
 from gateway.config import read_file
@@ -77,7 +83,8 @@ def enrol(
     The key is made here, where mqtt.tls.key says, and never leaves. Beside it goes a placeholder,
     with which the agent starts, hears and keeps; then the server that the claim names is asked
     over EST (RFC 7030) until it answers with a certificate. The agent takes it up by itself, and
-    the claim is removed. Nothing that is there already is replaced but a placeholder.
+    the claim is removed. Of what is there already only a certificate is ever replaced that is of
+    no use: a placeholder, that of another gateway or key, one that has expired.
 
     Ends with 8 if the claim is refused or has expired: then a new one is needed.
 
@@ -87,13 +94,17 @@ def enrol(
       sudo ugw enrol --once
     """
     own = _own(config)
-    key = _prepared(own)
+    key = _prepared(own, claim)
     if prepare:
         return
-    if not _is_placeholder(own.certificate):
+    flaw = _flaw(own, key)
+    if not flaw:
         note(f"{own.certificate} is a certificate already: nothing to do")
         _remove(claim)
         return
+    if not claim.exists():
+        cause = f"{own.certificate} is of no use: {flaw}; and there is no claim ({claim})"
+        raise UgwError(cause, "seed the card anew: ugw flash seed")
     found = _read_claim(claim)
     _install(own.certificate, _obtained(found, own, key, once=once), _ALL_READ)
     _remove(claim)
@@ -123,24 +134,39 @@ def _value(data: Data, *path: str) -> Data:
     return data
 
 
-def _prepared(own: Own) -> bytes:
-    """Return the key; make it, and the placeholder, where there is none."""
+def _prepared(own: Own, claim: Path) -> bytes:
+    """Return the key; make it, and the placeholder, where there is none.
+
+    With a claim, the placeholder takes the place of a certificate that is another's, too: the
+    agent does not start with that of another key, and must not speak as another gateway.
+    """
     if own.key.exists():
         key = _read(own.key, private=True)
     else:
         key = new_key()
         _install(own.key, key, _GROUP_READS)
-    if not own.certificate.exists():
+    if not own.certificate.exists() or (claim.exists() and _mismatch(own, key)):
         _install(own.certificate, placeholder(key, own.gateway), _ALL_READ)
     return key
 
 
-def _is_placeholder(certificate: Path) -> bool:
+def _flaw(own: Own, key: bytes) -> str:
+    """Say why a certificate is still needed; nothing if the one that is there will do."""
+    if cause := _mismatch(own, key):
+        return cause
+    certificate = _read(own.certificate)
+    if is_placeholder(certificate):
+        return "nobody has issued it"
+    until_s = valid_until_s(certificate)
+    return f"it has expired on {_day(until_s)}" if until_s < time.time() else ""
+
+
+def _mismatch(own: Own, key: bytes) -> str:
     try:
-        return is_placeholder(_read(certificate))
+        return mismatch(_read(own.certificate), key, own.gateway)
     except ValueError as error:
-        cause = f"{certificate} is no certificate: {error}"
-        raise UgwError(cause, "remove it") from None
+        cause = f"{own.certificate} or {own.key} cannot be used: {error}"
+        raise UgwError(cause, "remove what is damaged") from None
 
 
 def _read_claim(path: Path) -> Claim:
@@ -150,10 +176,13 @@ def _read_claim(path: Path) -> Claim:
         cause = f"{path} is no claim: {error}"
         raise ClaimRefusedError(cause, "seed the card anew: ugw flash seed") from None
     if found.expires_s < time.time():
-        day = time.strftime("%Y-%m-%d", time.gmtime(found.expires_s))
-        cause = f"the claim of this gateway has expired on {day}"
+        cause = f"the claim of this gateway has expired on {_day(found.expires_s)}"
         raise ClaimRefusedError(cause, "ask city IT for a new one; or is the clock wrong?")
     return found
+
+
+def _day(unix_s: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(unix_s))
 
 
 def _obtained(claim: Claim, own: Own, key: bytes, *, once: bool) -> bytes:

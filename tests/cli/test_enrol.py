@@ -14,7 +14,7 @@ import pytest
 
 from gateway import certification
 from gateway.cli.enrol import enrol
-from gateway.enrolment import Authority, ClaimRefusedError, EnrolmentError
+from gateway.enrolment import Authority, ClaimRefusedError, EnrolmentError, PendingError
 from gateway.enrolment import enrol as ask
 from gateway.errors import ConfigError, UgwError
 from gateway.exit_codes import ExitCode
@@ -25,7 +25,8 @@ NAME = "gw-kiel-0042"
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[EstServer]:
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EstServer]:
+    monkeypatch.setattr("gateway.cli.enrol.time.sleep", lambda _s: None)
     with EstServer(tmp_path, {NAME: CLAIM}) as running:
         yield running
 
@@ -100,6 +101,70 @@ def test_a_certificate_that_is_there_is_never_replaced(etc: Path, server: EstSer
     assert (etc / "gw.pem").read_bytes() == before
     assert server.asked == 1
     assert not (etc / "enrol.json").exists(), "a claim that is of no use is not kept"
+
+
+def test_a_card_that_becomes_another_gateway_gets_the_certificate_of_that_one(
+    etc: Path, server: EstServer
+) -> None:
+    run(etc)
+    key = (etc / "gw.key").read_bytes()
+    server.claims["gw-2"] = CLAIM
+    text = (etc / "gateway.yaml").read_text()
+    (etc / "gateway.yaml").write_text(text.replace(NAME, "gw-2"))
+    claim(etc, server)
+    run(etc, prepare=True)
+    assert certification.is_placeholder((etc / "gw.pem").read_bytes()), "not that of the earlier"
+    run(etc)
+
+    pem = (etc / "gw.pem").read_bytes()
+    assert pem.startswith(server.issued["gw-2"])
+    assert (etc / "gw.key").read_bytes() == key
+    assert not (etc / "enrol.json").exists()
+
+
+def test_a_certificate_of_a_key_that_is_lost_is_replaced_with_a_claim_alone(
+    etc: Path, server: EstServer
+) -> None:
+    run(etc)
+    (etc / "gw.key").unlink()
+    with pytest.raises(UgwError, match="is of no use: it is for another key") as caught:
+        run(etc)
+    assert "ugw flash seed" in caught.value.remedy
+    assert server.asked == 1
+
+    server.claims[NAME] = CLAIM
+    claim(etc, server)
+    run(etc)
+    assert loads(etc)
+    assert (etc / "gw.pem").read_bytes().startswith(server.issued[NAME])
+
+
+def test_a_certificate_that_has_expired_stays_until_the_next_is_there(
+    etc: Path, server: EstServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(etc)
+    first = (etc / "gw.pem").read_bytes()
+    server.claims[NAME] = CLAIM
+    in_a_year = time.time() + 365 * 86_400
+    monkeypatch.setattr("gateway.cli.enrol.time.time", lambda: in_a_year)
+    claim(etc, server)
+    run(etc, prepare=True)
+    assert (etc / "gw.pem").read_bytes() == first
+    run(etc)
+
+    assert (etc / "gw.pem").read_bytes().startswith(server.issued[NAME])
+    assert (etc / "gw.pem").read_bytes() != first
+    assert server.asked == 2
+
+
+def test_a_server_that_says_come_back_at_once_is_not_asked_without_a_pause(
+    server: EstServer,
+) -> None:
+    server.waits = 1
+    authority = Authority(url=server.url, ca=str(server.ca))
+    with pytest.raises(PendingError) as caught:
+        ask(authority, NAME, CLAIM, certification.new_key())
+    assert caught.value.after_s >= 1.0
 
 
 def test_a_claim_serves_once(etc: Path, server: EstServer) -> None:

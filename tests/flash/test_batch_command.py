@@ -24,7 +24,9 @@ from tests.flash.cards import (
 from ugw_flash import commands
 from ugw_flash.batch.cells import parse
 from ugw_flash.batch.handover import read_reports
+from ugw_flash.batch.ledger import alone
 from ugw_flash.card.medium import FileMedium, Window
+from ugw_flash.outcome import RefusedError
 from ugw_flash.seed.read_back import Planted, read_back
 
 CLAIMING = "identity: {claim_url: https://city.example/g}\n"
@@ -124,6 +126,19 @@ def test_one_that_fails_stops_no_other_and_is_made_by_the_next_run(
     assert batch(ugw, desk) == ExitCode.OK
     assert "1 made" in capsys.readouterr().out
     assert [each["result"] for each in lines(desk)] == ["failed", "made", "made"]
+
+
+def test_no_other_run_makes_a_row_after_the_books_were_read(
+    ugw: Ugw, desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other_run(*_: object) -> None:
+        with pytest.raises(RefusedError, match="another run"), alone(desk / "sites.csv"):
+            pass
+
+    monkeypatch.setattr("ugw_flash.commands.batch.rehearse", other_run)
+    assert batch(ugw, desk) == ExitCode.OK
+    with alone(desk / "sites.csv"):
+        assert [each["result"] for each in lines(desk)] == ["made", "made"]
 
 
 def test_a_row_that_was_used_is_refused_unless_again_and_gets_a_new_claim(

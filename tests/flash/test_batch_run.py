@@ -1,5 +1,6 @@
 """A run over many rows: what fails stops nothing, and the books are right at every moment."""
 
+import errno
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator
@@ -12,74 +13,25 @@ import pytest
 from gateway.errors import UgwError
 from gateway.exit_codes import ExitCode
 from tests.flash import boards, desks
-from tests.flash.cards import PACKAGE, MemoryCard, pi_packed
+from tests.flash.cards import MemoryCard, pi_packed
+from tests.flash.offices import Office, Person, failing
 from ugw_flash.batch.boards import BoardMaker, Tools, ports_of
 from ugw_flash.batch.cards import Asking, CardMaker, reader
 from ugw_flash.batch.claims import Claims
 from ugw_flash.batch.desk import Desk
-from ugw_flash.batch.ledger import Ledger, alone, unix_s, utc
+from ugw_flash.batch.ledger import Ledger
 from ugw_flash.batch.planning import Job, jobs_of
 from ugw_flash.batch.results import Result, Results
-from ugw_flash.batch.run import Books, Made, Surface, Tally, WaitedInVainError, run
-from ugw_flash.batch.sheet import Sheet, read_sheet
+from ugw_flash.batch.run import Made, WaitedInVainError
+from ugw_flash.batch.sheet import read_sheet
 from ugw_flash.card.medium import Medium
 from ugw_flash.card.target import Target
 from ugw_flash.disks.choice import Wanted
 from ugw_flash.disks.model import Disk, Kind
 from ugw_flash.identity import Claim
 from ugw_flash.labels.making import Found, claim_for
-from ugw_flash.outcome import NotWrittenError, RefusedError
+from ugw_flash.outcome import RefusedError
 from ugw_flash.progress import Silence, Watcher
-
-CLAIMING = "identity: {claim_url: https://city.example/g, claim_valid: 1d}\n"
-YAML = desks.GATEWAY_YAML.replace("    cert: /etc/ugw/gw.pem\n    key: /etc/ugw/gw.key\n", "")
-
-
-class Person:
-    """Hears what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-
-class Office:
-    """A sheet with its profile, its books, and who stands there."""
-
-    def __init__(self, folder: Path, rows: int, *, claiming: bool = True) -> None:
-        self.now_s = desks.NOW_S
-        self.person = Person()
-        text = desks.PI + (CLAIMING if claiming else "")
-        desks.profile(folder / "kiel", text, gateway_yaml=YAML, ugw_deb=PACKAGE)
-        names = [f"gw-{number}" for number in range(1, rows + 1)]
-        self.path = folder / "sites.csv"
-        self.path.write_text("gateway;profile\n" + "".join(f"{each};kiel\n" for each in names))
-        self.sheet: Sheet = read_sheet(self.path)
-        self.jobs = jobs_of(self.sheet, None)
-
-    @property
-    def books(self) -> Books:
-        """The books, as they are on the disk."""
-        return Books(Results.beside(self.sheet), Claims.beside(self.sheet))
-
-    def run(self, maker: Callable[[Job, Claim | None, Desk], Made]) -> Tally:
-        """Make what is not made yet."""
-        books = self.books
-        jobs = [job for job in self.jobs if not books.results.made(job.gateway)]
-        surface = Surface(lambda: Desk(self.now_s, {}), self.person.say)
-        return run(jobs, {"pi": maker}, books, surface)
-
-
-def failing(*gateways: str) -> Callable[[Job, Claim | None, Desk], Made]:
-    def make(job: Job, _claim: Claim | None, _desk: Desk) -> Made:
-        if job.gateway in gateways:
-            cause = "the card is worn out"
-            raise NotWrittenError(cause, "take another card")
-        return Made("0xcafe", "ab" * 32)
-
-    return make
 
 
 # ------------------------------------------------------------------------------------- the run
@@ -207,64 +159,17 @@ def test_claims_that_everybody_can_read_are_refused(tmp_path: Path) -> None:
     assert "chmod 600" in caught.value.remedy
 
 
-# ------------------------------------------------------------------------------------- the books
-@pytest.mark.parametrize("name", ["sites.result.csv", "sites.claims.csv"])
-def test_the_books_are_good_wherever_a_power_cut_tore_them(tmp_path: Path, name: str) -> None:
-    office = Office(tmp_path, 3)
-    office.run(failing())
-    path = tmp_path / name
-    whole = path.read_bytes()
-
-    def gateways() -> list[str]:
-        books = Claims.beside(office.sheet), Results.beside(office.sheet)
-        known = [job.gateway for job in office.jobs if books[0].of(job.gateway)]
-        return known if "claims" in name else [each.gateway for each in books[1].lines]
-
-    for end in range(0, len(whole), 11):
-        path.write_bytes(whole[:end])
-        before = gateways()
-        assert before == ["gw-1", "gw-2", "gw-3"][: len(before)]
-        assert len(before) >= whole[:end].count(b"\n") - 1
-        office.books.results.add(Result("gw-9", "made", "", "pi"))
-        office.books.claims.keep("gw-3", Claim.new(desks.NOW_S))
-        assert gateways()[: len(before)] == before
-        last = before if "claims" in name else [*before, "gw-9"]
-        assert set(gateways()) == {*last, *(["gw-3"] if "claims" in name else [])}
-
-
-def test_what_is_not_ours_is_never_appended_to(tmp_path: Path) -> None:
-    path = tmp_path / "sites.result.csv"
-    path.write_text("gateway;what\ngw-1;else\n")
-    with pytest.raises(RefusedError, match="is not what `ugw flash` writes"):
-        Ledger(path, Result._fields, ";")
-    assert path.read_text() == "gateway;what\ngw-1;else\n"
-
-
-def test_results_that_a_spreadsheet_saved_are_gone_on_with(tmp_path: Path) -> None:
+def test_a_disk_that_the_desk_cannot_read_stops_no_other_row(tmp_path: Path) -> None:
     office = Office(tmp_path, 2)
-    office.run(failing("gw-2"))
-    path = tmp_path / "sites.result.csv"
-    path.write_text(path.read_text("utf-8-sig").replace(";", ","), newline="")
-    office.run(failing())
-    assert [each.result for each in office.books.results.lines] == ["made", "failed", "made"]
-    assert ";" not in path.read_text()
 
+    def make(job: Job, _claim: Claim | None, _desk: Desk) -> Made:
+        if job.gateway == "gw-1":
+            raise OSError(errno.EIO, "Input/output error", "/dev/sdb")
+        return Made()
 
-def test_two_runs_do_not_work_on_one_sheet(tmp_path: Path) -> None:
-    path = tmp_path / "sites.csv"
-    with (
-        alone(path),
-        pytest.raises(RefusedError, match=r"works on sites\.csv right now"),
-        alone(path),
-    ):
-        pass
-    with alone(path):
-        pass
-
-
-def test_a_time_is_read_as_it_was_written() -> None:
-    assert utc(desks.NOW_S) == "2026-11-18T11:06:40Z"
-    assert unix_s(utc(desks.NOW_S)) == desks.NOW_S
+    tally = office.run(make)
+    assert [each.gateway for each in tally.made] == ["gw-2"]
+    assert [each.cause for each in tally.failed] == ["/dev/sdb: Input/output error"]
 
 
 # ------------------------------------------------------------------------------------- cards

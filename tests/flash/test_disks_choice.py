@@ -323,6 +323,18 @@ def test_a_next_card_that_is_none_is_refused() -> None:
         next_after(CARD, Looks([large]))
 
 
+def test_another_device_in_the_place_of_the_reader_is_no_next_card() -> None:
+    stick = msgspec.structs.replace(NEXT, vendor="Kingston", model="DataTraveler", serial="9")
+    with pytest.raises(RefusedError, match=r"another device.*Kingston DataTraveler") as refused:
+        next_after(CARD, Looks([stick]))
+    assert "same reader" in refused.value.remedy
+
+
+def test_the_next_card_in_a_slot_may_be_of_another_make() -> None:
+    other = msgspec.structs.replace(SD, number="179:0 #10", serial="0xbeef", model="SD64G")
+    assert next_after(SD, Looks([], [other])) == other
+
+
 def test_without_a_known_reader_there_is_no_next_card() -> None:
     with pytest.raises(RefusedError, match="in which reader"):
         next_after(msgspec.structs.replace(CARD, port=""), Looks([NEXT]))
@@ -330,8 +342,9 @@ def test_without_a_known_reader_there_is_no_next_card() -> None:
 
 def test_the_same_card_may_be_written_also_when_the_desktop_has_mounted_it_meanwhile() -> None:
     mounted = Partition(path="/dev/sdb1", size=GB, mounts=("/media/me/bootfs",))
-    recheck(Looks([OWN, CARD]), CARD)
-    recheck(Looks([OWN, msgspec.structs.replace(CARD, parts=(mounted,))]), CARD)
+    now = msgspec.structs.replace(CARD, parts=(mounted,))
+    assert recheck(Looks([OWN, CARD]), CARD) == CARD
+    assert recheck(Looks([OWN, now]), CARD) == now, "as it is, for what is mounted by now"
 
 
 @pytest.mark.parametrize(

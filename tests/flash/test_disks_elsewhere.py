@@ -28,8 +28,12 @@ from ugw_flash.progress import Silence
 FIELDS = dict[str, Any]
 
 
-def mac_disks(*wholes: FIELDS, **infos: FIELDS) -> list[Disk]:
-    """Return what is made of a Mac with these disks, beside its own."""
+def mac_disks(*wholes: FIELDS, pulled_out: bool = False, **infos: FIELDS) -> list[Disk]:
+    """Return what is made of a Mac with these disks, beside its own.
+
+    A disk without infos does not answer; `pulled_out`: it is no longer listed either, then.
+    """
+    lists = [wholes, () if pulled_out else wholes]
     own: list[FIELDS] = [
         {
             "DeviceIdentifier": "disk0",
@@ -66,7 +70,8 @@ def mac_disks(*wholes: FIELDS, **infos: FIELDS) -> list[Disk]:
 
     def diskutil(arguments: Sequence[str]) -> bytes:
         if arguments[1] == "list":
-            return plistlib.dumps({"AllDisksAndPartitions": [*own, *wholes], "AllDisks": []})
+            listed = [*own, *lists.pop(0)]
+            return plistlib.dumps({"AllDisksAndPartitions": listed, "AllDisks": []})
         if arguments[3] not in said:
             cause = "no such disk"
             raise NoDeviceError(cause)
@@ -159,7 +164,14 @@ def test_a_container_of_apfs_on_a_stick_makes_it_unusual() -> None:
 
 
 def test_a_card_that_is_pulled_out_of_a_mac_while_it_is_asked_for_is_left_out() -> None:
-    assert [disk.path for disk in mac_disks(CARD)] == ["/dev/disk0"]
+    assert [disk.path for disk in mac_disks(CARD, pulled_out=True)] == ["/dev/disk0"]
+
+
+def test_a_disk_of_a_mac_that_does_not_answer_is_an_error_for_later_it_would_count_as_new() -> (
+    None
+):
+    with pytest.raises(NoDeviceError, match="no such disk"):
+        mac_disks(CARD)
 
 
 @pytest.mark.parametrize("printed", [b"", b"Could not find disk", plistlib.dumps([1])])

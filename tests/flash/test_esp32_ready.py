@@ -1,5 +1,6 @@
 """What a board says until it is ready, and why it is not: explained to who stands before it."""
 
+from collections.abc import Callable
 from itertools import count
 
 import pytest
@@ -154,14 +155,14 @@ def test_a_line_that_never_ends_takes_no_memory() -> None:
     assert max(map(len, found.lines)) <= 1000
 
 
-class Says:
-    """An application that says one line when it starts."""
+class Answers:
+    """An application that says READY when a key is pressed."""
 
-    def start(self, _flash: object, say: object) -> None:
-        say(READY.encode() + b"\r\n")  # type: ignore[operator]
+    def start(self, _flash: object, say: Callable[[bytes], None]) -> None:
+        self._say = say
 
-    def hear(self, data: bytes) -> None:
-        """Take nothing."""
+    def hear(self, _data: bytes) -> None:
+        self._say(READY.encode() + b"\r\n")
 
     def stop(self) -> None:
         """Stop."""
@@ -170,23 +171,18 @@ class Says:
         """Have ended."""
 
 
-# pyserial's client of RFC 2217 does; a board at USB has nothing to do with it.
+# pyserial's client of RFC 2217 warns; a board at USB has nothing to do with it.
 @pytest.mark.filterwarnings(r"ignore:set(Daemon|Name)\(\):DeprecationWarning")
-def test_a_real_port_is_opened_without_keeping_the_board_from_starting() -> None:
-    # RFC 2217 carries DTR and RTS: a line left on would hold the chip in reset or in its loader.
-    chip = SimulatedChip(runs=Says())
+def test_listening_at_a_real_port_neither_holds_the_board_nor_sends_it_to_its_loader() -> None:
+    # RFC 2217 carries both lines: RTS left on would hold it in reset, DTR would at the next one.
+    chip = SimulatedChip(runs=Answers())
     chip.flash.load(0x1000, b"\xe9")
     with plugged_in(chip, "rfc2217") as plug:
-        opened: list[SerialConsole] = []
-
-        def open_() -> SerialConsole:
-            opened.append(SerialConsole(plug.port))
-            plug.reset(boot_held=False)  # as esptool did a moment ago
-            return opened[-1]
-
-        found = wait(open_, 30, Watched())
-        assert found.gateway == "gw-1"
-        assert plug.chip.running == "application"
+        assert wait(lambda: SerialConsole(plug.port), 0.2, Watched()).gateway == "gw-1"
+        console = SerialConsole(plug.port)
+        plug.reset(boot_held=False)
+        assert plug.do(lambda: plug.chip.running) == "application"
+        console.close()
 
 
 def test_a_port_that_is_not_there_is_silence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,6 +150,43 @@ def test_a_card_that_has_booted_takes_a_seed_and_is_not_compared_with_its_image(
         assert "is in order; it was given after the card had booted." in said
 
 
+def test_a_card_that_takes_nothing_and_says_nothing_is_not_called_good(
+    ugw: Ugw,
+    profiles: Path,
+    card: Path,
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # So do cards that are worn out: the earlier seed stays, complete and right in itself.
+    monkeypatch.setattr(FileMedium, "write_at", lambda *_: None)
+    words = ("seed", card, "--profile", profiles / "radio", "--gateway", "gw-1", "--json")
+    assert ugw(*words) == ExitCode.NOT_WRITTEN
+    told = json.loads(capsys.readouterr().out)
+    assert "the earlier one" in told["error"]
+    assert "another card" in told["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("where", "state"), [("rehearse", "Nothing was written."), ("plant", "has no seed now")]
+)
+def test_ctrl_c_says_what_state_the_card_is_in(  # noqa: PLR0913 - fixtures
+    ugw: Ugw,
+    profiles: Path,
+    card: Path,
+    where: str,
+    state: str,
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"ugw_flash.commands.seed.{where}", interrupted)
+    words = ("seed", card, "--profile", profiles / "radio", "--gateway", "gw-1")
+    assert ugw(*words) == ExitCode.INTERRUPTED
+    assert state in capsys.readouterr().err
+
+
 def test_a_card_without_a_seed_is_refused(
     ugw: Ugw, profiles: Path, tmp_path: Path, capsys: Captured
 ) -> None:

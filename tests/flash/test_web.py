@@ -3,8 +3,10 @@
 import hashlib
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -147,6 +149,63 @@ def test_what_cannot_be_made_is_told_to_the_browser(
     assert got.status == 409
     assert b"firmware.bin" in got.body
     assert said == ["gw-1: asked for by a browser"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"GET nowhere HTTP/1.1\r\nHost: localhost:1\r\n\r\n",
+        b"GET /x/evil\x1b[2J/manifest.json HTTP/1.1\r\nHost: localhost:1\r\n\r\n",
+        b"",
+    ],
+)
+def test_what_no_browser_of_ours_asks_shows_nothing_on_the_terminal(
+    server: Server, said: list[str], capfd: pytest.CaptureFixture[str], asked: bytes
+) -> None:
+    port = int(server.url.split(":")[2].partition("/")[0])
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as caller:
+        caller.sendall(asked)
+        caller.shutdown(socket.SHUT_WR)
+        while caller.recv(4096):
+            pass
+    assert get(server).status == 200
+
+    assert said == []
+    assert capfd.readouterr().err == ""
+
+
+def test_a_browser_that_connects_and_says_nothing_is_left_without_a_word(
+    server: Server, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Browsers open connections in advance.
+    monkeypatch.setattr(server.handler, "timeout", 0.05)
+    port = int(server.url.split(":")[2].partition("/")[0])
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as caller:
+        assert caller.recv(1) == b""
+
+    assert capfd.readouterr().err == ""
+
+
+def test_two_browsers_that_ask_at_once_get_the_same_image() -> None:
+    both = threading.Barrier(2)
+    made: list[str] = []
+
+    def of(gateway: str) -> Image:
+        made.append(gateway)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.3)  # who is let in while another is made does not wait in vain
+        return Image("esp32", "1", ())
+
+    site = Site({"gw-1": Entry("gw-1", "", "", "AAAA-AAAA")}, {}, of)
+    asking = [
+        threading.Thread(target=site.answer, args=("gw-1/manifest.json",)) for _ in range(2)
+    ]
+    for each in asking:
+        each.start()
+    for each in asking:
+        each.join()
+    assert made == ["gw-1"]
 
 
 def test_a_port_that_is_taken_is_told(server: Server) -> None:

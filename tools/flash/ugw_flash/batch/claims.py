@@ -53,7 +53,7 @@ class Claims:
         return self._known.get(gateway)
 
     def keep(self, gateway: str, claim: Claim) -> None:
-        """Add a claim; when this returns it is on the disk. Raises OSError."""
+        """Add a claim; when this returns it is on the disk. Raises UgwError."""
         self._ledger.add((gateway, claim.secret.reveal(), utc(claim.expires_s)))
         self._known[gateway] = claim
 

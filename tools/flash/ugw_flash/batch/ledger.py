@@ -94,7 +94,15 @@ class Ledger:
             else:
                 self._torn_at = content.rindex(b"\n") + 1
                 del lines[-1]
-        self.lines = [line for line in lines[1:] if len(line) == len(self._columns)]
+        self.lines = [self._filled(line) for line in lines[1:]]
+        for line, cells in zip(self.lines, table.lines[1:], strict=False):
+            if len(line) > len(self._columns):
+                cause = f"{self.path}:{cells[0].line}: there is more in it than it has columns"
+                raise RefusedError(cause, "put this line right: nothing is made on a guess")
+
+    def _filled(self, line: tuple[str, ...]) -> tuple[str, ...]:
+        # Excel leaves the separators of last columns out where 16 lines have nothing in them.
+        return line + ("",) * (len(self._columns) - len(line))
 
 
 @contextmanager

@@ -64,7 +64,7 @@ class Results:
         return any(each.claim_sha256 == claim_sha256 for each in self.lines if each.result == MADE)
 
     def add(self, result: Result) -> None:
-        """Append a line; when this returns it is on the disk. Raises OSError."""
+        """Append a line; when this returns it is on the disk. Raises UgwError."""
         self._ledger.add(result)
         self.lines.append(result)
 

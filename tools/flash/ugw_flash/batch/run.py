@@ -93,10 +93,10 @@ class _Run:
         except WaitedInVainError:
             raise
         except UgwError as error:
-            self._note(job, claim, FAILED, Made(), str(error))
-            remedy = f" The remedy: {error.remedy}." if error.remedy else ""
-            self._say(f"{job.gateway} FAILED: {error}.{remedy}")
-            return error.exit_code
+            return self._failed(job, claim, error)
+        except OSError as error:  # what nobody foresaw of one card stops no other either
+            cause = ": ".join(filter(None, (error.filename, error.strerror or str(error))))
+            return self._failed(job, claim, UgwError(cause))
         except KeyboardInterrupt as interruption:
             self._note(job, claim, INTERRUPTED, Made(), "Ctrl-C")
             made_ones = sum(1 for each in self._done if each.result == MADE)
@@ -106,6 +106,12 @@ class _Run:
         self._note(job, claim, MADE, made, "")
         self._say(f"{job.gateway} is made. Its label: {job.short_code}")
         return ExitCode.OK
+
+    def _failed(self, job: Job, claim: Claim | None, error: UgwError) -> ExitCode:
+        self._note(job, claim, FAILED, Made(), str(error))
+        remedy = f" The remedy: {error.remedy}." if error.remedy else ""
+        self._say(f"{job.gateway} FAILED: {error}.{remedy}")
+        return error.exit_code
 
     def tally(self, end: int, code: ExitCode) -> Tally:
         """Sum up; `end` is the number of the first job that was not come to."""

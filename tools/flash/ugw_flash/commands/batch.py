@@ -7,7 +7,7 @@ what became of each stands in a file beside the sheet.
 import sys
 import time
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
@@ -33,8 +33,10 @@ from ugw_flash.commands.answers import answer, answering, asking, pause, talk
 from ugw_flash.commands.options import (
     AllowDiskOption,
     DryRunOption,
+    EsptoolOption,
     IKnowOption,
     JsonOption,
+    SignedByOption,
     YesOption,
 )
 from ugw_flash.disks.choice import Wanted
@@ -101,14 +103,8 @@ def batch(  # noqa: PLR0913 - options of a command
     baud: Annotated[
         int, typer.Option(min=9600, max=2_000_000, help="Speed of the boards' line.")
     ] = tools.BAUD,
-    esptool: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="esptool 5, where it is not found by itself."),
-    ] = None,
-    signed_by: Annotated[
-        Path | None,
-        typer.Option("--signed-by", metavar="FILE", help="In a bundle: whose public key it is."),
-    ] = None,
+    esptool: EsptoolOption = None,
+    signed_by: SignedByOption = None,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -130,16 +126,17 @@ def batch(  # noqa: PLR0913 - options of a command
     with answering(as_json=as_json):
         read = read_sheet(sheet)
         _check_bundle(read.path.parent, signed_by, as_json=as_json)
-        books = Books(Results.beside(read), Claims.beside(read))
-        jobs = chosen(jobs_of(read, profile), books.results, Choice(only or (), again))
-        desk = Desk.here()
-        rehearse(jobs, desk.now_s, desk.environ)
-        if dry_run:
-            _tell_plan(jobs, as_json=as_json)
-            return
-        wanted = Wanted(to, allow_disk, i_know)
-        how = _How(wanted, yes, overwrite, tuple(port or ()), esptool, baud, wait, as_json)
-        with alone(read.path):
+        # From here on: what another run makes meanwhile would not be in the books that were read.
+        with nullcontext() if dry_run else alone(read.path):
+            books = Books(Results.beside(read), Claims.beside(read))
+            jobs = chosen(jobs_of(read, profile), books.results, Choice(only or (), again))
+            desk = Desk.here()
+            rehearse(jobs, desk.now_s, desk.environ)
+            if dry_run:
+                _tell_plan(jobs, as_json=as_json)
+                return
+            wanted = Wanted(to, allow_disk, i_know)
+            how = _How(wanted, yes, overwrite, tuple(port or ()), esptool, baud, wait, as_json)
             tally = _run(jobs, books, how)
         _tell_result(read, tally, as_json=as_json)
         raise typer.Exit(tally.code)

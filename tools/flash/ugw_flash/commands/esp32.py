@@ -17,7 +17,14 @@ from gateway.errors import UgwError
 from ugw_flash.batch.desk import Desk
 from ugw_flash.batch.row import Row, claim_of, order_of
 from ugw_flash.commands.answers import answer, answering, pause, talk
-from ugw_flash.commands.options import SOFTWARE, DryRunOption, JsonOption, NameOption, NumberOption
+from ugw_flash.commands.options import (
+    SOFTWARE,
+    DryRunOption,
+    EsptoolOption,
+    JsonOption,
+    NameOption,
+    NumberOption,
+)
 from ugw_flash.esp32 import esptool as tools
 from ugw_flash.esp32 import firmware as firmwares
 from ugw_flash.esp32.board_work import (
@@ -37,10 +44,6 @@ from ugw_flash.esp32.site import read_site
 from ugw_flash.profile import open_profile
 from ugw_flash.progress import watching
 
-EsptoolOption = Annotated[
-    Path | None,
-    typer.Option("--esptool", metavar="FILE", help="esptool 5, where it is not found by itself."),
-]
 PortOption = Annotated[
     str | None,
     typer.Option(metavar="PORT", help="By default the one that is plugged in when asked for."),

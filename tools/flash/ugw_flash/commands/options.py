@@ -12,12 +12,14 @@ __all__ = [
     "AllowDiskOption",
     "BoardConfigOption",
     "DryRunOption",
+    "EsptoolOption",
     "IKnowOption",
     "JsonOption",
     "NameOption",
     "NumberOption",
     "ProfileOption",
     "ReportOption",
+    "SignedByOption",
     "YesOption",
 ]
 
@@ -52,6 +54,16 @@ AllowDiskOption = Annotated[
 ]
 IKnowOption = Annotated[
     bool, typer.Option("--i-know", help="With --allow-disk: also one that is not clearly a card.")
+]
+EsptoolOption = Annotated[
+    Path | None,
+    typer.Option("--esptool", metavar="FILE", help="esptool 5, where it is not found by itself."),
+]
+SignedByOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--signed-by", metavar="FILE", help="The public key of who has to have signed the bundle."
+    ),
 ]
 YesOption = Annotated[
     bool, typer.Option("--yes", "-y", help="Do not ask: for a card that appears when asked for.")

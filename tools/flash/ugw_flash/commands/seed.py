@@ -75,12 +75,13 @@ def seed(  # noqa: PLR0913 - options of a command
             watching(as_json=as_json, about=gateway) as watcher,
             _card(what, None if dry_run else Wanted(what, allow_disk, i_know)) as card,
         ):
-            boot = boot_slice(card)
-            window = Window(card, boot.offset, boot.size)
-            image = _image_of(window, gateway, again=again)
-            if dry_run:
+            with leaving(lambda: "Nothing was written."):
+                boot = boot_slice(card)
+                window = Window(card, boot.offset, boot.size)
+                image = _image_of(window, gateway, again=again)
                 with BootPartition(window) as partition:
                     files = rehearse(partition, made, image)
+            if dry_run:
                 _tell_plan(made, what, len(files), as_json=as_json)
                 return
             planted = _planted(window, made, image, watcher)
@@ -98,12 +99,9 @@ def _image_of(boot: Medium, gateway: str, *, again: bool) -> ImageFacts:
 
 
 def _planted(boot: Medium, made: Seed, image: ImageFacts, watcher: Watcher) -> Planted:
-    with BootPartition(boot) as partition:
-        rehearse(partition, made, image)  # until here nothing was written, whatever ends it
     try:
         with leaving(lambda: _HALF):
-            plant(boot, made, image, watcher)
-            return read_back(boot)
+            return read_back(boot, plant(boot, made, image, watcher))
     except OSError as error:
         if went_away(error):
             cause = f"the card went away. {_HALF}"

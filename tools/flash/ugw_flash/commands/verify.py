@@ -11,7 +11,7 @@ from ugw_flash.bundle.contents import MATERIALS, check, is_bundle, missing
 from ugw_flash.card.target import to_read
 from ugw_flash.card.work import CardFacts, verify_card
 from ugw_flash.commands.answers import answer, answering
-from ugw_flash.commands.options import JsonOption
+from ugw_flash.commands.options import EsptoolOption, JsonOption, SignedByOption
 from ugw_flash.disks.find import source
 from ugw_flash.esp32 import esptool
 from ugw_flash.esp32.ports import is_port
@@ -26,14 +26,8 @@ def verify(
         str, typer.Argument(metavar="DISK|FILE|PORT|FOLDER", help="A card, a board, a bundle.")
     ],
     *,
-    tool: Annotated[
-        Path | None,
-        typer.Option("--esptool", metavar="FILE", help="esptool 5, where it is not found."),
-    ] = None,
-    signed_by: Annotated[
-        Path | None,
-        typer.Option("--signed-by", metavar="FILE", help="Of a bundle: whose public key it is."),
-    ] = None,
+    tool: EsptoolOption = None,
+    signed_by: SignedByOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Read a card, a board or a bundle, and say whether it is complete and unchanged.

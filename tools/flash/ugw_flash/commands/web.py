@@ -17,6 +17,7 @@ from ugw_flash.batch.results import Results
 from ugw_flash.batch.row import claim_of, order_of
 from ugw_flash.batch.sheet import Sheet, read_sheet
 from ugw_flash.bundle.contents import check, is_bundle
+from ugw_flash.commands.options import SignedByOption
 from ugw_flash.esp32 import firmware as firmwares
 from ugw_flash.esp32.board_work import check_material, plan_of
 from ugw_flash.esp32.partitions import SECTOR
@@ -48,10 +49,7 @@ def web(  # noqa: PLR0913 - options of a command
         int | None,
         typer.Option("--flash-mb", min=1, help="Flash of the boards; by default the firmware's."),
     ] = None,
-    signed_by: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The public key of who has to have signed the bundle."),
-    ] = None,
+    signed_by: SignedByOption = None,
     listen_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port on this machine; 0: any that is free.")
     ] = PORT,

@@ -104,13 +104,14 @@ def choose_next(
             break
         watcher.say("That is the card that was just made; insert the next one.")
         seen = _here(source.disks())
+    _refuse_another_reader(disk, last)
     _permit(disk, judge(disk, needed_bytes=needed_bytes), Wanted())
     watcher.say("\n".join(described(disk)))
     return disk
 
 
-def recheck(source: DiskSource, disk: Disk) -> None:
-    """Return only if it is the very same disk still, and judged no worse than it was.
+def recheck(source: DiskSource, disk: Disk) -> Disk:
+    """Return the disk as it is now: only if it is the very same still, and judged no worse.
 
     Raises NoDeviceError when it is gone, RefusedError otherwise; to be asked right before the
     first write.
@@ -126,11 +127,12 @@ def recheck(source: DiskSource, disk: Disk) -> None:
     if not set(verdict.reasons) <= set(then.reasons):
         cause = f"{disk.path} has changed since it was confirmed: {verdict}; nothing was written"
         raise RefusedError(cause, "close what uses the card and start anew")
+    return now
 
 
 def described(disk: Disk) -> Iterator[str]:
     """Yield in lines which disk it is, and what will be lost on it."""
-    called = " ".join(filter(None, (disk.vendor, disk.model))) or "no name"
+    called = _called(disk)
     serial = f"serial {disk.serial}" if disk.serial else "no serial number"
     yield f"{disk.path}: {called}, {size_text(disk.size)}, {serial}"
     if disk.filesystem:
@@ -139,6 +141,10 @@ def described(disk: Disk) -> Iterator[str]:
         yield f"  lost: {_content(part)}"
     if not (disk.filesystem or disk.parts):
         yield "  lost: nothing that is known; it has no partitions"
+
+
+def _called(disk: Disk) -> str:
+    return " ".join(filter(None, (disk.vendor, disk.model))) or "no name"
 
 
 def _content(part: Partition) -> str:
@@ -174,6 +180,17 @@ def _the_new_one(
         pause()
     cause = "no card was inserted"
     raise NoDeviceError(cause, "ugw flash list shows the disks that are seen")
+
+
+def _refuse_another_reader(disk: Disk, last: Disk) -> None:
+    """Raise RefusedError for a stick in the port in which the reader was: nobody is asked again.
+
+    On USB vendor and model are the reader's; elsewhere they are the card's own.
+    """
+    usb = Kind.USB in (disk.kind, last.kind)
+    if usb and (disk.kind, _called(disk)) != (last.kind, _called(last)):
+        cause = f"in the place of {_called(last)} there is another device: {_called(disk)}"
+        raise RefusedError(cause, "insert the next card into the same reader")
 
 
 def _only(new: list[Disk]) -> Disk:

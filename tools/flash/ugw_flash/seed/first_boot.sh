@@ -150,7 +150,7 @@ check() {
 
 # What a shell says of a line that is none would quote a secret.
 with_environment() (
-    set -a
+    set -a +e
     # shellcheck disable=SC1091  # only the gateway has it
     if [ -f "$etc/environment" ] && ! . "$etc/environment" 2>/dev/null; then
         echo "/etc/ugw/environment is not understood: each line of it is NAME='value'"

@@ -22,8 +22,8 @@ _SPARE_BYTES: Final = 1 << 20  # for folders, and for what the first boot writes
 _OURS: Final = record.FOLDER.rstrip("/")
 
 
-def plant(boot: Medium, seed: Seed, image: ImageFacts, watcher: Watcher) -> None:
-    """Write a seed; `read_back` says what became of it.
+def plant(boot: Medium, seed: Seed, image: ImageFacts, watcher: Watcher) -> str:
+    """Write a seed, and return the digest of its record; `read_back` says what became of it.
 
     Raises SeedError with all that is wrong with the seed or its configuration, BadMaterialError
     when this is no boot partition of a Raspberry Pi or it has no room (nothing was written then),
@@ -40,6 +40,7 @@ def plant(boot: Medium, seed: Seed, image: ImageFacts, watcher: Watcher) -> None
             partition.write(name, content)
             done += len(content)
             watcher.done(done)
+    return record.sha256(files[record.NAME])
 
 
 def rehearse(partition: BootPartition, seed: Seed, image: ImageFacts) -> dict[str, bytes]:

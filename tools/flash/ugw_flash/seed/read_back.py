@@ -70,8 +70,11 @@ def remembered(boot: Medium) -> Remembered:
         return Remembered(kept.gateway, kept.image.facts, first_boot is not None)
 
 
-def read_back(boot: Medium) -> Planted:
+def read_back(boot: Medium, planted: str | None = None) -> Planted:
     """Read the seed on a boot partition.
+
+    `planted`: the digest of the record that was just written. A card that is worn out may take
+    nothing without a word, and have an earlier seed that is whole.
 
     Raises BadMaterialError where there is none or only a part of one, NotWrittenError with every
     file that is not as it was written, SeedError with every finding of the configuration, OSError
@@ -79,6 +82,9 @@ def read_back(boot: Medium) -> Planted:
     """
     with BootPartition(boot) as partition:
         kept, digest = _record(partition)
+        if planted not in (None, digest):
+            cause = "the card did not take the seed: it has the earlier one"
+            raise NotWrittenError(cause, remedy="take another card, and throw this one away")
         first_boot = _first_boot(partition, digest)
         _refuse_changed(partition, kept, first_boot)
         if first_boot is None:

@@ -4,7 +4,10 @@ What it serves has secrets in it. It listens on the loopback interface, answers 
 it by a name of this machine and knows the random path, and keeps nothing in a cache.
 """
 
+import os
 import secrets
+import sys
+import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -53,6 +56,7 @@ class Site:
         self._tools = tools
         self._of = of
         self._made: dict[str, Image] = {}
+        self._making = threading.Lock()
 
     def answer(self, path: str) -> Answer:
         """Return what is at a path, from the token on."""
@@ -83,13 +87,14 @@ class Site:
 
     def _image(self, gateway: str) -> Image | Answer:
         """Return a board's image, made once: a claim serves once."""
-        if gateway not in self._made:
-            try:
-                self._made[gateway] = self._of(gateway)
-            except UgwError as error:
-                text = f"{error}\n{error.remedy}\n".encode()
-                return Answer(HTTPStatus.CONFLICT, "text/plain; charset=utf-8", text)
-        return self._made[gateway]
+        with self._making:
+            if gateway not in self._made:
+                try:
+                    self._made[gateway] = self._of(gateway)
+                except UgwError as error:
+                    text = f"{error}\n{error.remedy}\n".encode()
+                    return Answer(HTTPStatus.CONFLICT, "text/plain; charset=utf-8", text)
+            return self._made[gateway]
 
 
 class Server:
@@ -98,8 +103,9 @@ class Server:
     def __init__(self, site: Site, port: int = PORT, *, say: Callable[[str], None]) -> None:
         """Listen. Raises NoDeviceError where the port is taken."""
         self.token = secrets.token_urlsafe(16)
+        self.handler = _handler(site, self.token, say)
         try:
-            self._http = ThreadingHTTPServer((HOST, port), _handler(site, self.token, say))
+            self._http = _Http((HOST, port), self.handler)
         except OSError as error:
             cause = f"cannot listen on {HOST}:{port}: {error.strerror}"
             raise NoDeviceError(cause, "name another with --listen-port") from None
@@ -129,6 +135,18 @@ class Server:
         self._http.server_close()
 
 
+class _Http(ThreadingHTTPServer):
+    """A server that has its port for itself, and says nothing of browsers that hang up."""
+
+    # On Windows it would let another program listen on the very same port.
+    allow_reuse_address = os.name == "posix"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Show what is our own fault; not that a browser went away in the middle."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 def _nothing() -> Answer:
     return Answer(HTTPStatus.NOT_FOUND, "text/plain", b"there is nothing here\n")
 
@@ -139,6 +157,9 @@ def _handler(site: Site, token: str, say: Callable[[str], None]) -> type[BaseHTT
 
         def do_GET(self) -> None:
             answer = self._answer()
+            if answer.status is not HTTPStatus.NOT_FOUND and self.path.endswith("/manifest.json"):
+                # Nothing else is said: paths have the token in them, or whatever a stranger sent.
+                say(f"{self.path.split('/')[-2]}: asked for by a browser")
             self.send_response(answer.status)
             for name, value in _headers(answer):
                 self.send_header(name, value)
@@ -148,16 +169,14 @@ def _handler(site: Site, token: str, say: Callable[[str], None]) -> type[BaseHTT
         def _answer(self) -> Answer:
             # Another name for this address is how a foreign page reaches into this machine.
             name = self.headers.get("Host", "").rpartition(":")[0]
-            _, given, *rest = self.path.split("/", _STRIPPED)
+            before, given, *rest = [*self.path.split("/", _STRIPPED), ""]
             known = secrets.compare_digest(given.encode(), token.encode())
-            if name not in ("localhost", HOST) or not known or not rest:
+            if name not in ("localhost", HOST) or before or not known or len(rest) < _STRIPPED:
                 return _nothing()
             return site.answer(rest[0])
 
-        def log_message(self, format: str, *_: object) -> None:  # noqa: A002, ARG002 - the library's
-            """Say which board is being written; nothing else, for paths have the token in them."""
-            if self.path.endswith("/manifest.json"):
-                say(f"{self.path.split('/')[-2]}: asked for by a browser")
+        def log_message(self, format: str, *_: object) -> None:  # noqa: A002 - the library's
+            """Say nothing."""
 
     return Handler
 
