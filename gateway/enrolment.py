@@ -107,7 +107,7 @@ def _unreached(where: str, error: Exception) -> EnrolmentError:
 def _certificates(status: int, body: bytes, where: str, after: str) -> bytes:
     if status in _DENIED:
         cause = f"{where} refuses the claim: it was used, has expired, or is another gateway's"
-        raise ClaimRefusedError(cause, "ask city IT for a new claim: ugw flash seed --again")
+        raise ClaimRefusedError(cause, "ask city IT for a new claim (ugw flash seed)")
     if status == _WAIT:
         wait_s = float(after) if after.isdecimal() else _MOST_WAIT_S
         cause = f"{where} has the request; somebody has to approve it"

@@ -41,6 +41,7 @@ _MOST_BYTES: Final = 20_000
 _FIRST_S, _MOST_S = 5.0, 300.0
 _GROUP_READS: Final = 0o640
 _ALL_READ: Final = 0o644
+_AS_ROOT: Final = "it takes root: sudo systemctl restart ugw-enrol"
 
 ClaimOption = Annotated[
     Path, typer.Option("--claim", metavar="FILE", help="The claim, as the card's seed brought it.")
@@ -88,27 +89,29 @@ def enrol(
 
     Ends with 8 if the claim is refused or has expired: then a new one is needed.
 
+    On a gateway the service ugw-enrol does this. By hand it takes root and the full path, for
+    there the command ugw is the agent's user, who may not write keys.
+
     [bold]Examples[/bold]
 
-      sudo ugw enrol
-      sudo ugw enrol --once
+      sudo systemctl restart ugw-enrol
+
+      sudo /opt/ugw/.venv/bin/ugw enrol --once
     """
     own = _own(config)
     key = _prepared(own, claim)
     if prepare:
         return
-    flaw = _flaw(own, key)
-    if not flaw:
+    if flaw := _flaw(own, key):
+        if not claim.exists():
+            cause = f"{own.certificate} is of no use: {flaw}; and there is no claim ({claim})"
+            raise UgwError(cause, "seed the card anew: ugw flash seed")
+        certificate = _obtained(_read_claim(claim), own, key, once=once)
+        _install(own.certificate, certificate, _ALL_READ)
+        note(f"{own.certificate}: the certificate of {own.gateway}")
+    else:
         note(f"{own.certificate} is a certificate already: nothing to do")
-        _remove(claim)
-        return
-    if not claim.exists():
-        cause = f"{own.certificate} is of no use: {flaw}; and there is no claim ({claim})"
-        raise UgwError(cause, "seed the card anew: ugw flash seed")
-    found = _read_claim(claim)
-    _install(own.certificate, _obtained(found, own, key, once=once), _ALL_READ)
     _remove(claim)
-    note(f"{own.certificate}: the certificate of {own.gateway}")
 
 
 def _own(config: Path) -> Own:
@@ -211,7 +214,7 @@ def _read(path: Path, *, private: bool = False) -> bytes:
     try:
         return read_regular(path, _MOST_BYTES, private=private)
     except ValueError as error:
-        raise UgwError(str(error), "run it as root: sudo ugw enrol") from None
+        raise UgwError(str(error), _AS_ROOT) from None
 
 
 def _install(path: Path, content: bytes, mode: int) -> None:
@@ -233,7 +236,7 @@ def _install(path: Path, content: bytes, mode: int) -> None:
         _sync(path.parent)
     except OSError as error:
         cause = f"{path} cannot be written: {error.strerror}"
-        raise UgwError(cause, "run it as root: sudo ugw enrol") from None
+        raise UgwError(cause, _AS_ROOT) from None
 
 
 def _remove(path: Path) -> None:

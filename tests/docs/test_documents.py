@@ -26,11 +26,11 @@ SECTIONS = ["Objective", "Why", "Decision", "Is / Is not", "Consequences", "Stat
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SPAN = re.compile(r"`([^`]+)`")
 COMMAND = re.compile(r"(?:\$ |sudo -u ugw )?(?:(?:/opt/ugw/)?\.venv/bin/)?(ugw|make) (.+)")
-OPTION = re.compile(r"--[a-z][a-z-]*")
+OPTION = re.compile(r"--[a-z][a-z0-9-]*")
 ETC = re.compile(r"/etc/ugw/([\w./-]+)")
 KEY = "c0ffee" + 26 * "0"
 VARIABLE = re.compile(r"\benv:(\w+)")
-WORD = re.compile(r"[a-z][a-z-]*")
+WORD = re.compile(r"[a-z][a-z0-9-]*")
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -111,7 +111,7 @@ def commands_exist(document: Document) -> Iterator[str]:
 
 
 def _make(arguments: str) -> str:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     unknown = {word for word in arguments.split() if WORD.fullmatch(word)} - targets
     return f"no target {', '.join(sorted(unknown))}" if unknown else ""
 

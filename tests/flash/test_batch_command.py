@@ -261,12 +261,12 @@ def test_the_handover_says_which_gateways_deliver(ugw: Ugw, desk: Path, capsys: 
     reports = desks.write(
         desk / "reports",
         {
-            "a.json": site_report("gw-1", "red", acknowledged=False, time="2026-11-22T10:00:00Z"),
+            "a.json": site_report("gw-1", "red", acknowledged=False, time="2099-11-22T10:00:00Z"),
             "b.json": site_report(
-                "gw-1", "yellow", acknowledged=True, time="2026-11-22T11:00:00Z"
+                "gw-1", "yellow", acknowledged=True, time="2099-11-22T11:00:00Z"
             ),
             "d.json": site_report(
-                "gw-2", "yellow", acknowledged=False, time="2026-11-22T11:00:00Z"
+                "gw-2", "yellow", acknowledged=False, time="2099-11-22T11:00:00Z"
             ),
             "c.json": site_report("gw-9", "green", acknowledged=True, time=""),
         },
@@ -284,6 +284,36 @@ def test_the_handover_says_which_gateways_deliver(ugw: Ugw, desk: Path, capsys: 
 
     assert ugw("report", desk / "sites.csv", reports) == ExitCode.OK
     assert "3 gateways: 1 delivers, 1 trouble, 1 failed." in capsys.readouterr().out
+
+
+def test_the_report_of_a_gateway_whose_clock_is_not_set_counts_too(
+    ugw: Ugw, desk: Path, capsys: Captured
+) -> None:
+    told = site_report("gw-1", "yellow", acknowledged=True, time="")
+    reports = desks.write(desk / "reports", {"a.json": told})
+
+    assert ugw("report", desk / "sites.csv", reports, "--json") == ExitCode.OK
+    line = json.loads(capsys.readouterr().out)["gateways"][0]
+    assert (line["state"], line["reported"]) == ("delivers", "undated")
+    assert ugw("report", desk / "sites.csv", reports) == ExitCode.OK
+    assert "1/2" in capsys.readouterr().out
+
+
+def test_a_report_of_what_it_was_before_it_was_made_anew_is_none(
+    ugw: Ugw, desk: Path, capsys: Captured
+) -> None:
+    assert batch(ugw, desk, "--only", "gw-1") == ExitCode.OK
+    told = site_report("gw-1", "green", acknowledged=True, time="2020-01-01T10:00:00.000Z")
+    reports = desks.write(desk / "reports", {"a.json": told})
+    capsys.readouterr()
+
+    assert ugw("report", desk / "sites.csv", reports, "--json") == ExitCode.OK
+    line = json.loads(capsys.readouterr().out)["gateways"][0]
+    assert (line["state"], line["remark"]) == (
+        "made",
+        "its report is older than its card or board",
+    )
+    assert "reported" not in line
 
 
 def test_what_the_doctor_of_a_gateway_writes_is_understood(tmp_path: Path) -> None:

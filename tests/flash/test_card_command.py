@@ -147,12 +147,37 @@ def test_without_a_terminal_nobody_is_asked(
     ugw: Ugw, desk: Path, words: list[str], capsys: Captured
 ) -> None:
     assert ugw("pi", "--profile", desk, "--gateway", "gw-1", *words) == ExitCode.FAILED
-    assert "no terminal to ask at" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no terminal to ask at" in said
+    assert "check image" not in said, "which takes long"
 
 
-def test_a_disk_that_is_not_there_ends_with_7(ugw: Ugw, desk: Path) -> None:
-    words = ("pi", "--profile", desk, "--gateway", "gw-1", "--to", "/dev/no-such-disk", "--yes")
-    assert ugw(*words) == ExitCode.NO_DEVICE
+def test_ctrl_c_before_a_card_is_asked_for_says_that_none_was_written(
+    ugw: Ugw, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ugw_flash.commands.pi.rehearse", interrupted)
+    words = ("pi", "--profile", desk, "--gateway", "gw-1", "--yes", "--json")
+    assert ugw(*words) == ExitCode.INTERRUPTED
+    assert json.loads(capsys.readouterr().out)["error"] == "Nothing was written."
+
+
+def test_a_gateway_that_cannot_be_one_is_a_mistake_of_the_command_line(
+    ugw: Ugw, desk: Path, capsys: Captured
+) -> None:
+    assert ugw("pi", "--profile", desk, "--gateway", "GW_17", "--yes") == ExitCode.USAGE
+    assert "--gateway" in capsys.readouterr().err
+
+
+def test_a_disk_that_is_not_there_ends_with_7_before_anything_is_read(
+    ugw: Ugw, desk: Path, capsys: Captured
+) -> None:
+    words = ("pi", "--profile", desk, "--gateway", "gw-1", "--to", "/dev/no-such-disk")
+    for how in ("--yes", "--dry-run"):
+        assert ugw(*words, how) == ExitCode.NO_DEVICE
+        assert "check image" not in capsys.readouterr().err
     assert ugw("verify", "/dev/no-such-disk") == ExitCode.NO_DEVICE
 
 

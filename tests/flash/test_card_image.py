@@ -97,6 +97,12 @@ def test_a_damaged_file_is_refused_though_its_digest_is_right(
         list(opened(tmp_path / "x", bytes(data)).chunks())
 
 
+def test_an_image_that_is_not_there_is_said_to_be_missing_not_damaged(tmp_path: Path) -> None:
+    with pytest.raises(BadMaterialError, match=r"the image .*pi\.img is not there") as caught:
+        Image.open(tmp_path / "pi.img", "0" * 64, Silence())
+    assert "download it again" not in caught.value.remedy
+
+
 @pytest.mark.parametrize(
     ("data", "cause"),
     [

@@ -1,10 +1,11 @@
 """A card from blank to complete, and every way to leave it that is not complete."""
 
 import errno
+import hashlib
 import random
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -241,6 +242,52 @@ def test_the_card_of_a_gateway_is_not_replaced_unless_that_is_meant(
     make_card(order, target(MemoryCard()), Silence(), may_replace=no)
 
 
+def test_the_card_of_a_gateway_that_has_run_is_one_though_somebody_edited_its_seed(
+    order: CardOrder, made: MemoryCard
+) -> None:
+    card = MemoryCard(content=bytes(made.content))
+    with BootPartition(Window(card, BOOT_AT, BOOT_BYTES)) as boot:
+        boot.write("user-data", b"#cloud-config\n# by hand\n")
+    edited = bytes(card.content)
+    with BootPartition(Window(card, BOOT_AT, BOOT_BYTES)) as boot:
+        boot.write("ugw/first-boot.state", b'{"step": "done", "ok": true}')
+    card.writes.clear()
+
+    with pytest.raises(RefusedError, match="this card is that of gw-1"):
+        make_card(order, target(card), Silence(), may_replace=lambda _: False)
+    assert not card.writes
+    # One that never ran has nothing to lose.
+    never_ran = MemoryCard(content=edited)
+    make_card(order, target(never_ran), Silence(), may_replace=lambda _: False)
+
+
+def test_a_card_that_stops_taking_anything_keeps_no_earlier_seed_for_a_new_one(
+    order: CardOrder, made: MemoryCard, tmp_path: Path
+) -> None:
+    image = tmp_path / "of-a-card.img"  # an image of a card that has a seed
+    image.write_bytes(made.content[:IMAGE_BYTES])
+    sha256 = hashlib.sha256(image.read_bytes()).hexdigest()
+    seed = order.seed._replace(time_zone="Europe/Kiev")
+    listening = Listening()
+
+    class Deaf(MemoryCard):
+        def write_at(self, offset: int, data: bytes) -> None:
+            if "seed" not in listening.phases:
+                super().write_at(offset, data)
+
+    with pytest.raises(NotWrittenError, match="it has the earlier one"):
+        make_card(CardOrder(image, sha256, seed), target(Deaf()), listening)
+
+
+def test_an_image_that_lies_on_the_card_itself_is_refused(order: CardOrder) -> None:
+    for path in (order.image, order.seed.package):
+        card = MemoryCard()
+        holding = target(card)._replace(holds=path.__eq__)
+        with pytest.raises(RefusedError, match=f"{path.name} lies on /dev/card itself"):
+            make_card(order, holding, Silence())
+        assert not card.writes
+
+
 NOT_COMPLETE = "/dev/card is not complete and does not boot"
 
 
@@ -344,13 +391,3 @@ def test_a_file_that_is_not_complete_does_not_bear_its_name(
             made_file(order, tmp_path / "card.img")
     assert not (tmp_path / "card.img").exists()
     made_file(order, tmp_path / "card.img")
-
-
-def test_what_is_neither_card_nor_file_says_so(tmp_path: Path) -> None:
-    with pytest.raises(NoDeviceError, match="no card and no file"):
-        opened(to_read(str(tmp_path / "x"), NoDisks()))
-
-
-def opened(what: AbstractContextManager[Medium]) -> None:
-    with what:
-        pytest.fail("it was opened")

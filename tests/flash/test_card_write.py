@@ -174,6 +174,15 @@ def test_canaries_lie_beyond_the_image_and_within_the_card(size: int, image_size
         assert card.writes
 
 
+@pytest.mark.parametrize("sectors", [0, 1, 127])
+def test_the_last_canary_covers_the_end_of_the_card_where_the_second_gpt_lies(
+    sectors: int,
+) -> None:
+    card = MemoryCard(CARD_BYTES + sectors * 512)
+    Canaries(card, IMAGE_BYTES).clear()
+    assert max(at + len(data) for at, data in card.writes) == card.size
+
+
 @pytest.mark.parametrize("said", [0, CHUNK, 2 * CHUNK, 3 * CHUNK + 1, IMAGE_BYTES, 10**12])
 def test_what_was_there_already_is_compared_and_not_written_again(
     image: Image, content: bytes, said: int

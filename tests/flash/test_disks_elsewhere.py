@@ -28,12 +28,14 @@ from ugw_flash.progress import Silence
 FIELDS = dict[str, Any]
 
 
-def mac_disks(*wholes: FIELDS, pulled_out: bool = False, **infos: FIELDS) -> list[Disk]:
-    """Return what is made of a Mac with these disks, beside its own.
+def mac_disks(*wholes: FIELDS, **infos: FIELDS) -> list[Disk]:
+    """Return what is made of a Mac with these disks, beside its own, none of them pulled out."""
+    return mac_listings(wholes, wholes, **infos).disks()
 
-    A disk without infos does not answer; `pulled_out`: it is no longer listed either, then.
-    """
-    lists = [wholes, () if pulled_out else wholes]
+
+def mac_listings(*listings: Sequence[FIELDS], **infos: FIELDS) -> MacDisks:
+    """Return a Mac that lists these, one time after the other; a disk without infos is silent."""
+    coming = iter(listings)
     own: list[FIELDS] = [
         {
             "DeviceIdentifier": "disk0",
@@ -70,14 +72,14 @@ def mac_disks(*wholes: FIELDS, pulled_out: bool = False, **infos: FIELDS) -> lis
 
     def diskutil(arguments: Sequence[str]) -> bytes:
         if arguments[1] == "list":
-            listed = [*own, *lists.pop(0)]
+            listed = [*own, *next(coming)]
             return plistlib.dumps({"AllDisksAndPartitions": listed, "AllDisks": []})
         if arguments[3] not in said:
             cause = "no such disk"
             raise NoDeviceError(cause)
         return plistlib.dumps(said[arguments[3]])
 
-    return MacDisks(diskutil).disks()
+    return MacDisks(diskutil)
 
 
 READER = {
@@ -164,7 +166,8 @@ def test_a_container_of_apfs_on_a_stick_makes_it_unusual() -> None:
 
 
 def test_a_card_that_is_pulled_out_of_a_mac_while_it_is_asked_for_is_left_out() -> None:
-    assert [disk.path for disk in mac_disks(CARD, pulled_out=True)] == ["/dev/disk0"]
+    disks = mac_listings([CARD], []).disks()
+    assert [disk.path for disk in disks] == ["/dev/disk0"]
 
 
 def test_a_disk_of_a_mac_that_does_not_answer_is_an_error_for_later_it_would_count_as_new() -> (

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from littlefs import LittleFS
 
 from gateway.errors import UgwError
 from gateway.sim.esp_rom import nvs as as_the_chip_reads
@@ -39,6 +40,18 @@ def test_only_blocks_that_say_something_are_written_and_are_enough() -> None:
         assert at % 4096 == 0
         flash[at : at + len(part)] = part
     assert filesystem.read(bytes(flash)) == files
+
+
+def test_a_board_that_has_run_is_read_though_its_littlefs_is_newer() -> None:
+    content = filesystem.image({"a/x": b"1"}, 64 * 4096)
+    board = LittleFS(mount=False, block_size=4096, block_count=64, read_size=32, prog_size=32)
+    board.context.buffer = bytearray(content)
+    board.mount()
+    with board.open("log", "wb") as file:
+        file.write(b"2")
+    board.unmount()
+
+    assert filesystem.read(bytes(board.context.buffer)) == {"a/x": b"1", "log": b"2"}
 
 
 def test_files_that_do_not_fit_are_refused_with_both_sizes() -> None:

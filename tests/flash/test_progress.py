@@ -89,6 +89,7 @@ def test_on_a_terminal_there_is_a_bar_and_elsewhere_none() -> None:
             watcher.phase("write", 4_000_000)
             watcher.done(4_000_000)
             watcher.say("[bold]as it is[/bold]")
+            watcher.phase("wait for READY")
         """
     )
     ours, theirs = pty.openpty()
@@ -104,6 +105,8 @@ def test_on_a_terminal_there_is_a_bar_and_elsewhere_none() -> None:
     assert "gw-1 write" in shown.decode()
     assert "4.0/4.0 MB" in shown.decode()
     assert "[bold]as it is[/bold]" in shown.decode()
+    assert "gw-1 wait for READY" in shown.decode()
+    assert "/?" not in shown.decode(), "of a phase without length only its name is known"
 
 
 def _until_closed(screen: io.FileIO) -> Iterator[bytes]:

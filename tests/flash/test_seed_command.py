@@ -1,5 +1,6 @@
 """`ugw flash seed`, as somebody calls it who has a card with something wrong on it."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -150,6 +151,22 @@ def test_a_card_that_has_booted_takes_a_seed_and_is_not_compared_with_its_image(
         assert "is in order; it was given after the card had booted." in said
 
 
+def test_a_card_whose_kernel_is_damaged_takes_no_seed_that_would_call_it_good(
+    ugw: Ugw, profiles: Path, card: Path, capsys: Captured
+) -> None:
+    with FileMedium(card, writable=True) as medium:
+        window = Window(medium, BOOT_AT, BOOT_BYTES)
+        with BootPartition(window) as fat:
+            fat.write("kernel8.img", b"damaged")
+    before = card.read_bytes()
+    words = ("seed", card, "--profile", profiles / "radio", "--gateway", "gw-1")
+    assert ugw(*words) == ExitCode.NOT_WRITTEN
+    said = capsys.readouterr().err
+    assert "kernel8.img is not what was written" in said
+    assert "ugw flash pi" in said
+    assert card.read_bytes() == before
+
+
 def test_a_card_that_takes_nothing_and_says_nothing_is_not_called_good(
     ugw: Ugw,
     profiles: Path,
@@ -169,7 +186,7 @@ def test_a_card_that_takes_nothing_and_says_nothing_is_not_called_good(
 @pytest.mark.parametrize(
     ("where", "state"), [("rehearse", "Nothing was written."), ("plant", "has no seed now")]
 )
-def test_ctrl_c_says_what_state_the_card_is_in(  # noqa: PLR0913 - fixtures
+def test_ctrl_c_says_what_state_the_card_is_in(  # noqa: PLR0913, PLR0917 - fixtures
     ugw: Ugw,
     profiles: Path,
     card: Path,
@@ -185,6 +202,27 @@ def test_ctrl_c_says_what_state_the_card_is_in(  # noqa: PLR0913 - fixtures
     words = ("seed", card, "--profile", profiles / "radio", "--gateway", "gw-1")
     assert ugw(*words) == ExitCode.INTERRUPTED
     assert state in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(errno.EIO, ExitCode.NOT_WRITTEN), (errno.ENODEV, ExitCode.NO_DEVICE)]
+)
+def test_a_card_that_fails_says_what_state_it_is_in(  # noqa: PLR0913, PLR0917 - fixtures
+    ugw: Ugw,
+    profiles: Path,
+    card: Path,
+    number: int,
+    code: ExitCode,
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(number, "the system's words")
+
+    monkeypatch.setattr(FileMedium, "write_at", fails)
+    words = ("seed", card, "--profile", profiles / "radio", "--gateway", "gw-1")
+    assert ugw(*words) == code
+    assert "has no seed now" in capsys.readouterr().err
 
 
 def test_a_card_without_a_seed_is_refused(

@@ -27,6 +27,7 @@ from ugw_flash.bundle.contents import Contents, check, missing
 from ugw_flash.bundle.packing import CLAIMS, Packed, pack
 from ugw_flash.bundle.sources import esptool_source
 from ugw_flash.commands import bundle as command
+from ugw_flash.commands.label import label
 from ugw_flash.outcome import BadMaterialError
 from ugw_flash.profile import open_profile
 from ugw_flash.seed.model import Seed, Wifi
@@ -235,6 +236,14 @@ def test_what_is_not_as_it_was_packed_is_refused(
     spoil(made)
     with pytest.raises(BadMaterialError, match=told):
         checked(made)
+
+
+def test_no_label_leads_to_where_somebody_else_has_written(made: Path) -> None:
+    with (made / "profiles/north/profile.yaml").open("a") as profile:
+        profile.write("\n")
+    with pytest.raises(BadMaterialError, match="was altered"):
+        label(made / "sites.csv", pdf=made.with_name("labels.pdf"))
+    assert not made.with_name("labels.pdf").exists()
 
 
 def test_who_alters_a_file_and_its_digest_is_found_by_the_signature(made: Path) -> None:

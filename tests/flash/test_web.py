@@ -14,11 +14,13 @@ import pytest
 
 from gateway.sim.esp_rom.firmware_image import firmware
 from tests.flash.desks import BOARD, desk, profile
-from ugw_flash.batch.sheet import read_sheet
-from ugw_flash.commands.web import Maker, boards_of
+from ugw_flash.batch.ledger import alone
+from ugw_flash.batch.results import Result, Results
+from ugw_flash.batch.sheet import Sheet, read_sheet
+from ugw_flash.commands.web import Maker, boards_of, web
 from ugw_flash.esp32 import filesystem, partitions
 from ugw_flash.esp32.firmware import read as read_firmware
-from ugw_flash.outcome import NoDeviceError
+from ugw_flash.outcome import BadMaterialError, NoDeviceError
 from ugw_flash.web.page import Entry, Part, page
 from ugw_flash.web.server import Image, Server, Site
 
@@ -52,16 +54,20 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def server(tmp_path: Path, said: list[str]) -> Iterator[Server]:
+def sheet(tmp_path: Path) -> Sheet:
+    path = tmp_path / "kiel.csv"
+    path.write_text("gateway;profile;name;site\ngw-1;boards;<b>Dach</b>;Kiel\ngw-2;cards;;\n")
+    return read_sheet(path)
+
+
+@pytest.fixture
+def server(tmp_path: Path, sheet: Sheet, said: list[str]) -> Iterator[Server]:
     """Serve one board, of a sheet that has a card too."""
     image = firmware()
     digest = hashlib.sha256(image).hexdigest()
     text = BOARD.replace("0" * 64, digest)
     profile(tmp_path / "boards", text, firmware_bin=image)
     profile(tmp_path / "cards")
-    path = tmp_path / "kiel.csv"
-    path.write_text("gateway;profile;name;site\ngw-1;boards;<b>Dach</b>;Kiel\ngw-2;cards;;\n")
-    sheet = read_sheet(path)
     maker = Maker(sheet, dict(boards_of(sheet, None)), desk(), None)
     site = Site({"gw-1": maker.entry("gw-1")}, TOOLS, maker.image)
     with Server(site, 0, say=said.append) as made:
@@ -148,7 +154,7 @@ def test_what_cannot_be_made_is_told_to_the_browser(
 
     assert got.status == 409
     assert b"firmware.bin" in got.body
-    assert said == ["gw-1: asked for by a browser"]
+    assert [each for each in said if each.startswith("gw-1: ") and "firmware.bin" in each] == said
 
 
 @pytest.mark.parametrize(
@@ -187,6 +193,32 @@ def test_a_browser_that_connects_and_says_nothing_is_left_without_a_word(
     assert capfd.readouterr().err == ""
 
 
+def test_a_board_that_was_made_already_is_not_made_from_a_browser(
+    server: Server, sheet: Sheet, said: list[str]
+) -> None:
+    Results.beside(sheet).add(Result("gw-1", "made", "2026-11-22T17:20:00Z", "esp32"))
+    got = get(server, "gw-1/manifest.json")
+
+    assert got.status == 409
+    assert said == [f"gw-1: {' '.join(got.body.decode().splitlines())}"]
+    assert "made already (2026-11-22T17:20:00Z)" in said[0]
+    assert "--again" in said[0]
+
+
+def test_while_a_batch_is_made_of_the_sheet_no_claim_is_taken(
+    server: Server, sheet: Sheet
+) -> None:
+    with alone(sheet.path):
+        assert get(server, "gw-1/manifest.json").status == 409
+    assert get(server, "gw-1/manifest.json").status == 200
+
+
+def test_a_signature_that_is_asked_for_is_never_done_without(sheet: Sheet, tmp_path: Path) -> None:
+    # Who takes bundle.json away takes the signature away.
+    with pytest.raises(BadMaterialError, match="is no bundle, or not any more"):
+        web(sheet.path, signed_by=tmp_path / "key.pub", browser=False)
+
+
 def test_two_browsers_that_ask_at_once_get_the_same_image() -> None:
     both = threading.Barrier(2)
     made: list[str] = []
@@ -198,9 +230,7 @@ def test_two_browsers_that_ask_at_once_get_the_same_image() -> None:
         return Image("esp32", "1", ())
 
     site = Site({"gw-1": Entry("gw-1", "", "", "AAAA-AAAA")}, {}, of)
-    asking = [
-        threading.Thread(target=site.answer, args=("gw-1/manifest.json",)) for _ in range(2)
-    ]
+    asking = [threading.Thread(target=site.answer, args=("gw-1/manifest.json",)) for _ in range(2)]
     for each in asking:
         each.start()
     for each in asking:

@@ -18,6 +18,8 @@ TABLE_AT = 0x8000
 
 MAIN = b"""\
 def run(root):
+    import sys
+
     import esp32
     key = bytearray(8)
     size = esp32.NVS("ugw").get_blob("mqtt_pass", key)
@@ -35,8 +37,8 @@ def run(root):
         count = 1
     kept.set_i32("count", count)
     print("start", starts, count, "with", bytes(key[:size]))
-    while True:
-        print("heard", input())
+    while True:  # input() would throw away what was typed before it was called
+        print("heard", sys.stdin.readline().strip())
 """
 
 

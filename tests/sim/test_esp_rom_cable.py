@@ -130,3 +130,13 @@ def test_every_byte_goes_over_rfc2217_in_both_directions() -> None:
             plug.do(lambda: plug.chip._say(content))  # noqa: SLF001 - as its application does
             assert host.read(len(content)) == content
         assert heard == content
+
+
+def test_the_name_of_a_port_that_was_unplugged_leads_to_no_other_chip() -> None:
+    with plugged_in(SimulatedChip(), "pty") as gone:
+        gone.unplug()
+        with plugged_in(SimulatedChip(), "pty") as other:
+            assert other.port != gone.port
+        with plugged_in(SimulatedChip(), "pty") as other:
+            assert other.port != gone.port
+        assert not Path(gone.port).exists()

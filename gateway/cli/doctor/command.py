@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from rich.status import Status as Spinner
 
 _STDOUT: Final = "-"
+_ELSEWHERE: Final = "name a folder this user may write, as /tmp; or let the shell write it: --json"
 _NS_PER_S: Final = 1_000_000_000
 
 LanguageOption = Annotated[
@@ -116,6 +117,10 @@ class _Wish(msgspec.Struct, frozen=True, kw_only=True):
             raise typer.BadParameter(cause, param_hint="--pdf")
         if self.pdf_to:
             load_pdf()
+        for path in {self.report_to, self.pdf_to} - {"", _STDOUT}:
+            if not Path(path).parent.is_dir():
+                cause = f"{path} cannot be written: its folder is not there"
+                raise UgwError(cause, _ELSEWHERE)
 
 
 def _seconds(written: str) -> float:
@@ -254,8 +259,7 @@ def _write(path: str, content: bytes) -> None:
         Path(path).write_bytes(content)
     except OSError as error:
         cause = f"{path} cannot be written: {error.strerror}"
-        remedy = "name a folder this user may write, as /tmp; or let the shell write it: --json"
-        raise UgwError(cause, remedy) from error
+        raise UgwError(cause, _ELSEWHERE) from error
 
 
 def load_pdf() -> ModuleType:

@@ -5,6 +5,7 @@ import os
 import pty
 import termios
 import tty
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -12,6 +13,8 @@ from gateway.sim.uart import BAUDS
 
 _READ_BYTES: Final = 65536
 _UNSENT_BYTES: Final = 1 << 20  # beyond, the host has gone away: what is said then is lost
+_MOST_GONE: Final = 32
+_GONE: Final[deque[int]] = deque()  # ends of ptys whose names are not given out again yet
 _OUTPUT_SPEED: Final = 5  # its place in what tcgetattr returns
 
 
@@ -47,13 +50,17 @@ class PtyWire:
             self._flush()
 
     def unplug(self) -> None:
-        """Be gone: whoever has it open reads its end."""
+        """Be gone: whoever has it open reads its end, and whoever tries to again finds nothing."""
         if self._is_there:
             self._is_there = False
             self._loop.remove_reader(self._ours)
             self._loop.remove_writer(self._ours)
-            os.close(self._theirs)
             os.close(self._ours)
+            # Linux gives its number out again once this end is closed too, and a program that
+            # tries the old name again would take another chip for this one.
+            _GONE.append(self._theirs)
+            if len(_GONE) > _MOST_GONE:
+                os.close(_GONE.popleft())
 
     def _read(self) -> None:
         self._take(os.read(self._ours, _READ_BYTES))

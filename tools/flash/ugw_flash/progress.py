@@ -11,16 +11,19 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final, Protocol, TextIO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.text import Text
 
 _LINE_EVERY_S: Final = 10.0
 _OBJECT_EVERY_S: Final = 1.0
@@ -68,12 +71,22 @@ def watching(*, as_json: bool = False, about: str = "") -> Generator[Watcher]:
 def _bars() -> Progress:
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
+        *map(_OfKnownLength, (BarColumn(), DownloadColumn())),
+        *map(_OfKnownLength, (TransferSpeedColumn(), TimeRemainingColumn())),
         console=Console(stderr=True, highlight=False),
     )
+
+
+class _OfKnownLength(ProgressColumn):
+    """A column of what says how long it is; of the rest only the name is known."""
+
+    def __init__(self, column: ProgressColumn) -> None:
+        super().__init__()
+        self._column = column
+
+    def render(self, task: Task) -> RenderableType:
+        """Return what the column says."""
+        return Text() if task.total is None else self._column.render(task)
 
 
 class _Bar:

@@ -13,12 +13,15 @@ from typing import Final, NamedTuple
 import msgspec
 
 from gateway.config.files import read_regular
-from ugw_flash.batch.results import MADE, Results
+from ugw_flash.batch.results import MADE, Result, Results
 from ugw_flash.batch.sheet import Sheet
 from ugw_flash.outcome import BadMaterialError
 
 SCHEMA: Final = "ugw.site-report/1"
 _MOST_BYTES: Final = 4_000_000
+_UNDATED: Final = "undated"  # its clock was not set
+_OLDER: Final = "its report is older than its card or board"
+_TO_SECONDS: Final = len("2026-11-22T17:20:00")
 
 
 class State(StrEnum):
@@ -70,26 +73,35 @@ class Line(NamedTuple):
 
 
 def handover(sheet: Sheet, results: Results, reports: Mapping[str, SiteReport]) -> Iterator[Line]:
-    """Yield a line for each row of a sheet; reports are by gateway."""
+    """Yield a line for each row of a sheet; reports are by gateway.
+
+    A report from before a gateway was made says nothing of it, and is left aside.
+    """
     for row in sheet.rows:
         last, report = results.last(row.gateway), reports.get(row.gateway)
         made = results.made(row.gateway)
-        state = _state(made is not None, last is not None and last.result != MADE, report)
         failed = last is not None and last.result != MADE
+        remark = last.cause if last and failed else ""
+        if made is not None and report is not None and _is_older(report, made):
+            report, remark = None, remark or _OLDER
         yield Line(
             gateway=row.gateway,
             site=row.site or row.name,
             short_code=last.short_code if last else "",
-            state=state,
+            state=_state(made is not None, failed, report),
             made=made.time if made else "",
             device=made.device if made else "",
-            reported=report.report_time if report else "",
+            reported=(report.report_time or _UNDATED) if report else "",
             light=report.light if report else "",
             sensors_green=sum(each.light == "green" for each in report.sensors) if report else 0,
             sensors=len(report.sensors) if report else 0,
             software=report.software if report else "",
-            remark=last.cause if last and failed else "",
+            remark=remark,
         )
+
+
+def _is_older(report: SiteReport, made: Result) -> bool:
+    return "" < report.report_time[:_TO_SECONDS] < made.time[:_TO_SECONDS]
 
 
 def _state(made: bool, failed: bool, report: SiteReport | None) -> State:  # noqa: FBT001 - two facts

@@ -74,7 +74,7 @@ def summary(lines: Iterable[Line]) -> str:
 
 
 def _cells(line: Line) -> Sequence[str]:
-    sensors = f"{line.sensors_green} of {line.sensors} green" if line.reported else ""
+    sensors = f"{line.sensors_green} of {line.sensors} green" if line.light else ""
     made = " ".join(filter(None, (line.made, line.device)))
     reported = " ".join(filter(None, (line.reported, line.software)))
     first = (line.gateway, line.site, line.short_code, line.state.value)

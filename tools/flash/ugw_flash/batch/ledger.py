@@ -102,7 +102,8 @@ class Ledger:
 
     def _filled(self, line: tuple[str, ...]) -> tuple[str, ...]:
         # Excel leaves the separators of last columns out where 16 lines have nothing in them.
-        return line + ("",) * (len(self._columns) - len(line))
+        width = len(self._columns)
+        return line[:width] + ("",) * (width - len(line)) + tuple(filter(None, line[width:]))
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from gateway.config.findings import Finding
 from gateway.config.findings import Path as Place
 from gateway.config.places import finding_at
 from ugw_flash.batch.editing import texts
+from ugw_flash.seed.environment import assignment, variables
 
 HOME: Final = PurePosixPath("/etc/ugw")
 ENVIRONMENT: Final = "environment"  # what the unit reads variables from
@@ -24,8 +25,6 @@ KEY: Final[Place] = ("mqtt", "tls", "key")
 _MOST_BYTES: Final = 1_000_000
 _FILE: Final = "file:"
 _VARIABLE: Final = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
-_ASSIGNED: Final = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)=(.*?)\s*")
-_MATCHING_QUOTES: Final = 2
 
 
 class Shelf(NamedTuple):
@@ -95,14 +94,13 @@ class _Gatherer:
         if not self._shelf.has(ENVIRONMENT):
             return
         try:
-            self.files[ENVIRONMENT] = self._shelf.read(ENVIRONMENT, private=True)
-            text = self.files[ENVIRONMENT].decode()
+            content = self._shelf.read(ENVIRONMENT, private=True)
+            content.decode()
         except ValueError as error:  # UnicodeDecodeError is one
             path = str(self._shelf.folder / ENVIRONMENT)
             self.findings.append(Finding(file=path, message=str(error)))
             return
-        lines = (_ASSIGNED.fullmatch(line) for line in text.splitlines())
-        self.variables = {found[1]: _unquoted(found[2]) for found in lines if found}
+        self.files[ENVIRONMENT], self.variables = content, variables(content)
 
     def take_variables(self, environ: Mapping[str, str]) -> None:
         """Add the variables that are named and are set only here."""
@@ -123,9 +121,8 @@ class _Gatherer:
             self._tell(place, f"the variable {name} is set neither here nor in {where}")
             return
         self.variables[name] = value
-        written = value.replace("\\", "\\\\").replace('"', '\\"')
         before = _ended(self.files.get(ENVIRONMENT, b""))
-        self.files[ENVIRONMENT] = before + f'{name}="{written}"\n'.encode()
+        self.files[ENVIRONMENT] = before + assignment(name, value)
 
     def _tell(self, place: Place, why: str) -> None:
         self.findings.append(finding_at(self._document, place, why))
@@ -136,11 +133,6 @@ def below_home(path: str) -> str:
     if ".." in path.split("/") or not path.startswith(f"{HOME}/"):
         return ""
     return str(PurePosixPath(path).relative_to(HOME))
-
-
-def _unquoted(text: str) -> str:
-    quoted = len(text) >= _MATCHING_QUOTES and text[0] == text[-1] and text[0] in "\"'"
-    return re.sub(r"\\(.)", r"\1", text[1:-1]) if quoted else text
 
 
 def _ended(content: bytes) -> bytes:

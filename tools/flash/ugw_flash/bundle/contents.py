@@ -15,7 +15,7 @@ import msgspec
 
 from gateway.config.files import read_regular
 from ugw_flash.outcome import BadMaterialError
-from ugw_flash.updates.signing import is_signed
+from ugw_flash.updates.signing import SigningError, is_signed
 
 SCHEMA: Final = "ugw.bundle/1"
 NAME: Final = "bundle.json"
@@ -71,7 +71,7 @@ def check(folder: Path, now_s: int, signed_by: Path | None) -> Contents:
     `signed_by` is a file with the public key of who has to have signed it; None: nobody has to.
     """
     raw = _read(folder / NAME)
-    if signed_by is not None and not is_signed(_key(signed_by), _signature(folder), raw):
+    if signed_by is not None and not _is_signed(folder, raw, signed_by):
         cause = f"{folder} was not signed by the key that you named, or was altered since"
         raise BadMaterialError(cause, "use it for nothing; " + _REMEDY)
     contents = _decoded(folder, raw)
@@ -90,6 +90,15 @@ def check(folder: Path, now_s: int, signed_by: Path | None) -> Contents:
 def missing(folder: Path, contents: Contents) -> list[Material]:
     """Return the materials that are not in their place yet; what they are is looked at later."""
     return [each for each in contents.materials if not (folder / MATERIALS / each.name).is_file()]
+
+
+def _is_signed(folder: Path, raw: bytes, signed_by: Path) -> bool:
+    key, signature = _key(signed_by), _signature(folder)
+    try:
+        return is_signed(key, signature, raw)
+    except SigningError as error:
+        cause = f"{signed_by} is not the public key of who signed it: {error}"
+        raise BadMaterialError(cause, "--signed-by names FILE.pub of ugw flash keygen") from None
 
 
 def _key(path: Path) -> bytes:

@@ -214,6 +214,11 @@ def _ahead(pieces: Iterator[bytes]) -> Generator[bytes]:
 
 
 def _unreadable(path: Path, error: Exception) -> BadMaterialError:
+    if isinstance(error, FileNotFoundError):
+        cause = f"the image {path} is not there"
+        return BadMaterialError(
+            cause, "put it there; a bundle's README.txt says what belongs in it"
+        )
     cause = f"{path} cannot be read as an image: {str(error) or type(error).__name__}"
     remedy = "images are read as they are (.img) or packed as .xz, .gz or .zip; download it again"
     return BadMaterialError(cause, remedy)

@@ -13,7 +13,7 @@ from typing import Final
 from gateway.errors import UgwError
 from ugw_flash.card.sectors import Sectors
 from ugw_flash.disks.model import Disk
-from ugw_flash.outcome import NoDeviceError, RefusedError
+from ugw_flash.outcome import NoDeviceError, NotWrittenError, RefusedError
 
 if sys.platform == "win32":
     from ugw_flash.card.raw_windows import open_device
@@ -57,6 +57,14 @@ def open_disk(disk: Disk, *, writable: bool = False) -> Generator[Sectors]:
 def went_away(error: OSError) -> bool:
     """Return whether an error says that the card is no longer there."""
     return error.errno in _GONE
+
+
+def failure(error: OSError, state: str) -> NoDeviceError | NotWrittenError:
+    """Return what befell a card while it was written, and what state it is in by now."""
+    if went_away(error):
+        return NoDeviceError(f"the card went away; {state}", "insert it again")
+    cause = f"the card does not take it: {error.strerror or error}; {state}"
+    return NotWrittenError(cause, "take another card, or another reader")
 
 
 def _explained(disk: Disk, error: OSError) -> UgwError:

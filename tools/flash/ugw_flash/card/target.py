@@ -5,6 +5,7 @@ A file is new, readable for its owner alone, and bears its name only once it is 
 """
 
 import os
+import stat
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -17,7 +18,8 @@ from ugw_flash.disks.choice import recheck
 from ugw_flash.disks.model import Disk, DiskSource
 from ugw_flash.outcome import NoDeviceError, RefusedError
 
-_NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
+# Windows has neither. Without the second, a named pipe would wait for a reader.
+_CAREFULLY: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class Target(NamedTuple):
@@ -27,14 +29,21 @@ class Target(NamedTuple):
     key: str  # the same for the same card, so far as the system can tell cards apart
     serial: str  # empty: it has none
     open: Callable[[int], AbstractContextManager[Medium]]  # told how many bytes have to fit
-    recheck: Callable[[], None]  # raises unless it is still what was confirmed
+    recheck: Callable[[], object]  # raises unless it is still what was confirmed
+    holds: Callable[[Path], bool] = lambda _path: False  # whether a file of this computer is on it
 
 
 def disk_target(disk: Disk, source: DiskSource) -> Target:
     """Return a disk that was chosen and confirmed."""
     key = f"{disk.serial or disk.port} {disk.size}"
-    looks = partial(recheck, source, disk)
-    return Target(disk.path, key, disk.serial, partial(_open_disk, disk, source), looks)
+    return Target(
+        name=disk.path,
+        key=key,
+        serial=disk.serial,
+        open=partial(_open_disk, source, disk),
+        recheck=partial(recheck, source, disk),
+        holds=partial(_is_on, source, disk),
+    )
 
 
 def file_target(path: Path) -> Target:
@@ -60,11 +69,10 @@ def to_read(path: str, source: DiskSource) -> Generator[Medium]:
 
 
 @contextmanager
-def _open_disk(disk: Disk, source: DiskSource, needed_bytes: int) -> Generator[Medium]:
+def _open_disk(source: DiskSource, disk: Disk, needed_bytes: int) -> Generator[Medium]:
     # The desktop may have mounted it since it was chosen. Nothing of another disk in its place may
     # be unmounted, hence the look before.
-    recheck(source, disk)
-    now = next(each for each in source.disks() if each.path == disk.path)
+    now = recheck(source, disk)
     with open_disk(now, writable=True) as medium:
         if medium.size < needed_bytes:
             cause = f"{disk.path} is too small: {needed_bytes:,} bytes have to fit"
@@ -73,12 +81,21 @@ def _open_disk(disk: Disk, source: DiskSource, needed_bytes: int) -> Generator[M
         yield medium
 
 
+def _is_on(source: DiskSource, disk: Disk, path: Path) -> bool:
+    places = recheck(source, disk).everything_mounted()
+    return any(path.resolve().is_relative_to(place) for place in places)
+
+
 @contextmanager
 def _new_file(path: Path, size: int) -> Generator[Medium]:
     part = path.with_name(f"{path.name}.part")
     try:
         # It gets what is secret: nobody else may read it, not even while it is made.
-        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | _NO_LINK, 0o600))
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | _CAREFULLY, 0o600)
+        try:
+            _refuse_foreign(part, os.fstat(descriptor))
+        finally:
+            os.close(descriptor)
         part.chmod(0o600)
         os.truncate(part, size)
     except OSError as error:
@@ -90,7 +107,18 @@ def _new_file(path: Path, size: int) -> Generator[Medium]:
     part.rename(path)
 
 
+def _refuse_foreign(part: Path, found: os.stat_result) -> None:
+    """Raise RefusedError for what is no file of ours alone: an attempt is gone on with in it."""
+    ours = os.name != "posix" or found.st_uid == os.geteuid()
+    if not (stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and ours):
+        cause = f"{part} is there, and was not left by an earlier attempt of this user"
+        raise RefusedError(cause, "look what it is, and name another place")
+
+
 def _refuse_taken(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        cause = f"{path} is no file, and no disk by its path"
+        raise RefusedError(cause, "name a file that is not there yet, or a disk as /dev/sdb")
     if path.exists():
         cause = f"{path} exists, and no file is ever replaced"
         raise RefusedError(cause, "name another, or delete it")

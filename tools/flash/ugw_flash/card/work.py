@@ -16,7 +16,7 @@ from gateway.errors import UgwError
 from ugw_flash.card.image import CHUNK, Image
 from ugw_flash.card.journal import Journal
 from ugw_flash.card.medium import FileMedium, Medium, Readable, Window
-from ugw_flash.card.raw import went_away
+from ugw_flash.card.raw import failure, went_away
 from ugw_flash.card.table import Slice, boot_slice
 from ugw_flash.card.target import Target
 from ugw_flash.card.write import (
@@ -33,7 +33,7 @@ from ugw_flash.outcome import BadMaterialError, NoDeviceError, NotWrittenError, 
 from ugw_flash.progress import Watcher
 from ugw_flash.seed import plant as planting
 from ugw_flash.seed.model import ImageFacts, Seed
-from ugw_flash.seed.read_back import Planted
+from ugw_flash.seed.read_back import Planted, remembered
 from ugw_flash.seed.read_back import read_back as read_seed
 
 _ANEW: Final = "make it anew: ugw flash pi"
@@ -120,6 +120,8 @@ def make_rehearsed(
 ) -> CardResult:
     """Make a card of an order that was rehearsed. Raises as `make_card` does."""
     (order, image, layout), state = rehearsed, _State(target.name)
+    for path in (order.image, order.seed.package):
+        _refuse_on(path, target)
     with _stated(state, watcher), target.open(image.size) as medium:
         _refuse_made(medium, may_replace)
         progress = _Progress(journal, target.key, image.sha256)
@@ -127,8 +129,7 @@ def make_rehearsed(
         state.is_begun()
         facts, found = _write(medium, image, layout, progress, watcher)
         window = Window(medium, layout.boot.offset, layout.boot.size)
-        planting.plant(window, order.seed, facts, watcher)
-        read_seed(window)
+        read_seed(window, planting.plant(window, order.seed, facts, watcher))
         complete(medium, layout.head)
         state.is_complete()
         progress.forget()
@@ -174,15 +175,28 @@ def _verified(medium: Medium, watcher: Watcher) -> CardFacts:
 
 
 def _refuse_made(medium: Medium, may_replace: Callable[[str], bool]) -> None:
-    """Raise RefusedError for the card of a gateway that must not be replaced."""
+    """Raise RefusedError for the card of a gateway that must not be replaced.
+
+    One that has run keeps observations, whatever became of its seed since.
+    """
     try:
         boot = boot_slice(medium)
-        gateway = read_seed(Window(medium, boot.offset, boot.size)).gateway
+        window = Window(medium, boot.offset, boot.size)
+        card = remembered(window)
+        if not card.has_booted:
+            read_seed(window)
     except UgwError:
         return  # no card of ours, or one that was not completed
-    if not may_replace(gateway):
-        cause = f"this card is that of {gateway}, made and complete"
+    if not may_replace(card.gateway):
+        cause = f"this card is that of {card.gateway}, made and complete"
         raise RefusedError(cause, "insert another; or say --again, in a batch --overwrite")
+
+
+def _refuse_on(path: Path, target: Target) -> None:
+    """Raise RefusedError for what would be gone before it is read."""
+    if target.holds(path):
+        cause = f"{path} lies on {target.name} itself; nothing was written"
+        raise RefusedError(cause, "copy it to this computer, or insert another card")
 
 
 def _write(
@@ -284,8 +298,4 @@ def _stated(state: _State, watcher: Watcher) -> Generator[None]:
         watcher.say(state.text)
         raise
     except OSError as error:
-        if went_away(error):
-            cause = f"the card went away; {state.text}"
-            raise NoDeviceError(cause, "insert it again") from error
-        cause = f"the card does not take it: {error.strerror or error}; {state.text}"
-        raise NotWrittenError(cause, "take another card, or another reader") from error
+        raise failure(error, state.text) from error

@@ -175,8 +175,8 @@ class Canaries:
 
 
 def _places(size: int, image_size: int) -> list[int]:
-    """Return where canaries go, ascending: beyond the image, each on a border of its own."""
-    last = (size // CANARY_BYTES - 1) * CANARY_BYTES
+    """Return where canaries go, ascending: beyond the image, at the end of the card the last."""
+    last = size - CANARY_BYTES
     folded = {last % (1 << line) for line in range(_LEAST_LINE, _MOST_LINE)}
     return sorted(at for at in folded if image_size <= at <= last)
 

@@ -14,7 +14,7 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
-from gateway.cli.terminal import note, show, table
+from gateway.cli.terminal import show, table
 from gateway.errors import UgwError
 from ugw_flash.batch.boards import BoardMaker, Tools, ports_of
 from ugw_flash.batch.cards import TRIES, Asking, CardMaker, Targets, card_order_of, into, reader
@@ -26,10 +26,10 @@ from ugw_flash.batch.results import Result, Results
 from ugw_flash.batch.row import claim_of, order_of
 from ugw_flash.batch.run import Books, Maker, Surface, Tally, run
 from ugw_flash.batch.sheet import Sheet, read_sheet
-from ugw_flash.bundle.contents import check, is_bundle
 from ugw_flash.card.journal import users_journal
 from ugw_flash.card.work import rehearse as rehearse_card
 from ugw_flash.commands.answers import answer, answering, asking, pause, talk
+from ugw_flash.commands.bundle import check_bundle
 from ugw_flash.commands.options import (
     AllowDiskOption,
     DryRunOption,
@@ -125,7 +125,7 @@ def batch(  # noqa: PLR0913 - options of a command
     """
     with answering(as_json=as_json):
         read = read_sheet(sheet)
-        _check_bundle(read.path.parent, signed_by, as_json=as_json)
+        check_bundle(read.path.parent, signed_by, as_json=as_json)
         # From here on: what another run makes meanwhile would not be in the books that were read.
         with nullcontext() if dry_run else alone(read.path):
             books = Books(Results.beside(read), Claims.beside(read))
@@ -179,18 +179,6 @@ def _board_maker(how: _How, results: Results) -> BoardMaker:
 def _watching(gateway: str, *, as_json: bool) -> Generator[Watcher]:
     with watching(as_json=as_json, about=gateway) as watcher:
         yield watcher
-
-
-def _check_bundle(folder: Path, signed_by: Path | None, *, as_json: bool) -> None:
-    """Look at all of the bundle that a sheet lies in, before anything is made of it."""
-    if not is_bundle(folder):
-        if signed_by is not None:
-            cause = f"{folder} is no bundle, and --signed-by is for one"
-            raise typer.BadParameter(cause)
-        return
-    check(folder, int(time.time()), signed_by)
-    if signed_by is None and not as_json:
-        note(f"{folder}: nobody says who made this bundle (--signed-by does)")
 
 
 def _tell_plan(jobs: Sequence[Job], *, as_json: bool) -> None:

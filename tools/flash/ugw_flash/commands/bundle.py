@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
@@ -9,6 +10,7 @@ from typing import Annotated, Final
 import msgspec
 import typer
 
+from gateway.cli.terminal import note
 from gateway.config.quantities import duration_ns
 from gateway.version import __version__
 from ugw_flash.batch.claims import Claims
@@ -23,7 +25,9 @@ from ugw_flash.bundle.contents import (
     SHEET,
     SIGNATURE,
     Contents,
+    check,
     digests,
+    is_bundle,
 )
 from ugw_flash.bundle.packing import CLAIMS, RESULTS, Packed, pack
 from ugw_flash.bundle.readme import readme
@@ -31,7 +35,7 @@ from ugw_flash.bundle.sources import esptool_source
 from ugw_flash.commands.answers import answer, answering
 from ugw_flash.commands.options import DryRunOption, JsonOption
 from ugw_flash.commands.updates import private_key
-from ugw_flash.outcome import NotWrittenError, RefusedError
+from ugw_flash.outcome import BadMaterialError, NotWrittenError, RefusedError
 from ugw_flash.updates.signing import sign
 from ugw_flash.web import esp_web_tools
 
@@ -104,6 +108,23 @@ def bundle(  # noqa: PLR0913 - options of a command
             "materials": [msgspec.to_builtins(each) for each in packed.materials],
         }
         answer(facts, as_json=as_json, text=_sentences(folder, packed, facts))
+
+
+def check_bundle(folder: Path, signed_by: Path | None, *, as_json: bool) -> None:
+    """Look at all of the bundle that a sheet lies in, before anything is made of it.
+
+    Raises BadMaterialError; also where a signature is asked for and there is no bundle to sign.
+    """
+    if not is_bundle(folder):
+        if signed_by is not None:
+            cause = (
+                f"{folder.absolute()} is no bundle, or not any more, so that nobody has signed it"
+            )
+            raise BadMaterialError(cause, "--signed-by is for the sheet in a bundle")
+        return
+    check(folder, int(time.time()), signed_by)
+    if signed_by is None and not as_json:
+        note(f"{folder.absolute()}: nobody says who made this bundle (--signed-by does)")
 
 
 def _extras(web_tools: Path | None, esptool: Path | None) -> dict[str, bytes]:

@@ -16,7 +16,7 @@ from gateway.cli.terminal import note
 from gateway.errors import UgwError
 from ugw_flash.batch.desk import Desk
 from ugw_flash.batch.row import Row, claim_of, order_of
-from ugw_flash.commands.answers import answer, answering, pause, talk
+from ugw_flash.commands.answers import answer, answering, leaving, pause, talk
 from ugw_flash.commands.options import (
     SOFTWARE,
     DryRunOption,
@@ -24,6 +24,7 @@ from ugw_flash.commands.options import (
     JsonOption,
     NameOption,
     NumberOption,
+    gateway_id,
 )
 from ugw_flash.esp32 import esptool as tools
 from ugw_flash.esp32 import firmware as firmwares
@@ -59,7 +60,10 @@ def esp32(  # noqa: PLR0913 - options of a command
         typer.Option("--profile", "-p", metavar="FILE", help="What such boards have in common."),
     ] = None,
     gateway: Annotated[
-        str | None, typer.Option(metavar="ID", help="With --profile: which gateway it becomes.")
+        str | None,
+        typer.Option(
+            metavar="ID", help="With --profile: which gateway it becomes.", callback=gateway_id
+        ),
     ] = None,
     config: Annotated[
         Path | None,
@@ -123,7 +127,9 @@ def esp32(  # noqa: PLR0913 - options of a command
             _rehearse(order, port, esptool, as_json=as_json)
             return
         tool = tools.find(esptool)._replace(baud=baud)
-        bench = Bench(port or _plugged_in(as_json=as_json), tool, wait)
+        with leaving(lambda: "Nothing was written."):
+            there = port or _plugged_in(as_json=as_json)
+        bench = Bench(there, tool, wait)
         _make(order, bench, as_json=as_json)
 
 

@@ -15,7 +15,8 @@ from ugw_flash.batch.results import Results
 from ugw_flash.batch.sheet import read_sheet
 from ugw_flash.commands.answers import answer, answering
 from ugw_flash.commands.batch import OnlyOption, SheetArgument, SheetProfileOption
-from ugw_flash.commands.options import DryRunOption, JsonOption
+from ugw_flash.commands.bundle import check_bundle
+from ugw_flash.commands.options import DryRunOption, JsonOption, SignedByOption
 from ugw_flash.labels.drawing import write_pdf, write_png
 from ugw_flash.labels.making import claim_for, label_of
 from ugw_flash.labels.model import Label
@@ -34,6 +35,7 @@ def label(  # noqa: PLR0913 - options of a command
     png: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="A picture for each, 300 dots per inch.")
     ] = None,
+    signed_by: SignedByOption = None,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,6 +56,7 @@ def label(  # noqa: PLR0913 - options of a command
             message = "say --pdf FILE or --png FOLDER"
             raise typer.BadParameter(message)
         read = read_sheet(sheet)
+        check_bundle(read.path.parent, signed_by, as_json=as_json)
         desk = Desk.here(rehearsal=dry_run)
         jobs = named(jobs_of(read, profile), Choice(only or ()))
         with nullcontext() if dry_run else alone(read.path):

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.core.identity import is_slug
 from ugw_flash.esp32.site import SOFTWARE
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "BoardConfigOption",
     "DryRunOption",
     "EsptoolOption",
+    "GatewayOption",
     "IKnowOption",
     "JsonOption",
     "NameOption",
@@ -21,6 +23,7 @@ __all__ = [
     "ReportOption",
     "SignedByOption",
     "YesOption",
+    "gateway_id",
 ]
 
 BoardConfigOption = Annotated[
@@ -39,6 +42,20 @@ JsonOption = Annotated[
 ]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Check, say what would be done, write nothing.")
+]
+
+
+def gateway_id(text: str | None) -> str | None:
+    """Return an id of a gateway, where one was given. Raises BadParameter for what is none."""
+    if text is None or is_slug(text):
+        return text
+    cause = f"{text!r} is no id of a gateway: a-z, 0-9 and - are possible, as in gw-17"
+    raise typer.BadParameter(cause)
+
+
+GatewayOption = Annotated[
+    str,
+    typer.Option("--gateway", metavar="ID", help="Which gateway it becomes.", callback=gateway_id),
 ]
 ProfileOption = Annotated[
     Path,

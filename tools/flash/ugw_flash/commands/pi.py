@@ -19,12 +19,13 @@ from ugw_flash.commands.answers import answer, answering, asking, leaving, pause
 from ugw_flash.commands.options import (
     AllowDiskOption,
     DryRunOption,
+    GatewayOption,
     IKnowOption,
     JsonOption,
     ProfileOption,
     YesOption,
 )
-from ugw_flash.disks.choice import Wanted, choose
+from ugw_flash.disks.choice import Ask, Wanted, choose, named
 from ugw_flash.disks.find import source
 from ugw_flash.identity import Claim
 from ugw_flash.outcome import BadMaterialError
@@ -32,12 +33,13 @@ from ugw_flash.profile import Opened, open_profile
 from ugw_flash.progress import watching
 
 _MB: Final = 1_000_000
+_NOTHING: Final = "Nothing was written."
 _DEVICES: Final = ("/dev/", "\\\\.\\")
 
 
 def pi(  # noqa: PLR0913 - options of a command
     profile: ProfileOption,
-    gateway: Annotated[str, typer.Option(metavar="ID", help="Which gateway it becomes.")],
+    gateway: GatewayOption,
     *,
     to: Annotated[
         str | None,
@@ -72,16 +74,17 @@ def pi(  # noqa: PLR0913 - options of a command
     """
     with answering(as_json=as_json):
         opened, desk = open_profile(profile), Desk.here(rehearsal=dry_run)
-        file = _file(to)
+        file, wanted = _file(to), Wanted(to, allow_disk, i_know)
+        # Before what takes long: nobody waits for a refusal.
+        ask = None if file else _who_asks(wanted, yes=yes or dry_run)
         claim = claim_of(opened, desk)
         order = _order(opened, Row(gateway=gateway), claim, desk)
-        with watching(as_json=as_json, about=gateway) as watcher:
+        with leaving(lambda: _NOTHING), watching(as_json=as_json, about=gateway) as watcher:
             rehearsed = rehearse(order, watcher)
         if dry_run:
             _tell_plan(rehearsed, as_json=as_json)
             return
-        wanted = Wanted(to, allow_disk, i_know)
-        target = file or _disk(wanted, rehearsed.image.size, yes=yes, as_json=as_json)
+        target = file or _disk(wanted, rehearsed.image.size, ask, as_json=as_json)
         with watching(as_json=as_json, about=gateway) as watcher:
             result = make_rehearsed(
                 rehearsed,
@@ -106,14 +109,22 @@ def _file(to: str | None) -> Target | None:
     return None if to is None or to.startswith(_DEVICES) else file_target(Path(to))
 
 
-def _disk(wanted: Wanted, needed_bytes: int, *, yes: bool, as_json: bool) -> Target:
+def _who_asks(wanted: Wanted, *, yes: bool) -> Ask | None:
+    """Refuse a disk that was named and must not be written, and a terminal that is missing."""
+    ask = asking(yes=yes)
+    if wanted.path or wanted.allow_disk:
+        named(source(), wanted)
+    return ask
+
+
+def _disk(wanted: Wanted, needed_bytes: int, ask: Ask | None, *, as_json: bool) -> Target:
     disks = source()
-    with leaving(lambda: "Nothing was written."):
+    with leaving(lambda: _NOTHING):
         disk = choose(
             disks,
             wanted,
             needed_bytes=needed_bytes,
-            ask=asking(yes=yes),
+            ask=ask,
             watcher=talk(as_json=as_json),
             pause=pause,
         )
@@ -157,5 +168,5 @@ def _tell_result(result: CardResult, claim: Claim | None, *, as_json: bool) -> N
         f"{there}, all of it and the seed read back."
     )
     if claim is not None:
-        text += f"\nThe platform knows its claim by the digest {claim.digest}."
+        text += f"\nGive the platform the digest of its claim: {claim.digest}"
     answer(facts, as_json=as_json, text=text)

@@ -69,7 +69,7 @@ def _tell(lines: list[Line], strangers: list[str], pdf: Path | None, *, as_json:
 
 
 def _shown(line: Line) -> list[str]:
-    sensors = f"{line.sensors_green}/{line.sensors}" if line.reported else ""
+    sensors = f"{line.sensors_green}/{line.sensors}" if line.light else ""
     first = (line.gateway, line.site, line.state.value, line.made)
     return [*first, line.reported, line.light, sensors, line.remark]
 

@@ -13,13 +13,14 @@ import typer
 from ugw_flash.batch.desk import Desk
 from ugw_flash.batch.row import Row, claim_of, seed_of
 from ugw_flash.card.medium import FileMedium, Medium, Window
-from ugw_flash.card.raw import went_away
+from ugw_flash.card.raw import failure
 from ugw_flash.card.table import boot_slice
 from ugw_flash.card.target import disk_target, to_read
 from ugw_flash.commands.answers import answer, answering, leaving
 from ugw_flash.commands.options import (
     AllowDiskOption,
     DryRunOption,
+    GatewayOption,
     IKnowOption,
     JsonOption,
     ProfileOption,
@@ -28,7 +29,7 @@ from ugw_flash.disks.choice import Wanted, named
 from ugw_flash.disks.find import source
 from ugw_flash.fat import BootPartition
 from ugw_flash.identity import Claim
-from ugw_flash.outcome import NoDeviceError, NotWrittenError, RefusedError
+from ugw_flash.outcome import RefusedError
 from ugw_flash.profile import open_profile
 from ugw_flash.progress import Watcher, watching
 from ugw_flash.seed.model import ImageFacts, Seed
@@ -36,7 +37,7 @@ from ugw_flash.seed.plant import plant, rehearse
 from ugw_flash.seed.read_back import Planted, read_back, remembered
 
 _HALF: Final = (
-    "It may be that the card has no seed now, and makes no gateway: ugw flash verify tells, and "
+    "it may be that the card has no seed now, and makes no gateway: ugw flash verify tells, and "
     "ugw flash pi makes it anew"
 )
 
@@ -44,7 +45,7 @@ _HALF: Final = (
 def seed(  # noqa: PLR0913 - options of a command
     what: Annotated[str, typer.Argument(metavar="DISK|FILE", help="A card, or a file of one.")],
     profile: ProfileOption,
-    gateway: Annotated[str, typer.Option(metavar="ID", help="Which gateway it becomes.")],
+    gateway: GatewayOption,
     *,
     again: Annotated[
         bool, typer.Option("--again", help="Also on the card of another gateway.")
@@ -103,11 +104,7 @@ def _planted(boot: Medium, made: Seed, image: ImageFacts, watcher: Watcher) -> P
         with leaving(lambda: _HALF):
             return read_back(boot, plant(boot, made, image, watcher))
     except OSError as error:
-        if went_away(error):
-            cause = f"the card went away. {_HALF}"
-            raise NoDeviceError(cause, "insert it again") from error
-        cause = f"the card does not take it: {error.strerror or error}. {_HALF}"
-        raise NotWrittenError(cause, "take another card, or another reader") from error
+        raise failure(error, _HALF) from error
 
 
 def _card(what: str, wanted: Wanted | None) -> AbstractContextManager[Medium]:
@@ -141,5 +138,5 @@ def _tell(planted: Planted, what: str, claim: Claim | None, *, as_json: bool) ->
     }
     text = f"{planted.gateway}: {what} has a new seed, {len(planted.files)} files, all read back."
     if claim is not None:
-        text += f"\nThe platform knows its claim by the digest {claim.digest}."
+        text += f"\nGive the platform the digest of its claim: {claim.digest}"
     answer(facts, as_json=as_json, text=text)

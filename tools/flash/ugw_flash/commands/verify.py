@@ -38,7 +38,8 @@ def verify(
     files; it is interrupted for as long as that takes. Of a bundle: that it holds what was packed
     and nothing else, and has not expired; with --signed-by, that this very key has signed it.
 
-    Exit code 6: it must not be used as it is.
+    Exit codes 6 and 8: it must not be used as it is; with 8 it has no seed, or one that cannot be
+    read.
 
     [bold]Examples[/bold]
 

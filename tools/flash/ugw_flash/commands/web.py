@@ -11,18 +11,19 @@ import typer
 from gateway.cli.terminal import note
 from ugw_flash.batch.claims import Claims
 from ugw_flash.batch.desk import Desk
+from ugw_flash.batch.ledger import alone
 from ugw_flash.batch.model import Row
 from ugw_flash.batch.rendering import template_of
 from ugw_flash.batch.results import Results
 from ugw_flash.batch.row import claim_of, order_of
 from ugw_flash.batch.sheet import Sheet, read_sheet
-from ugw_flash.bundle.contents import check, is_bundle
+from ugw_flash.commands.bundle import check_bundle
 from ugw_flash.commands.options import SignedByOption
 from ugw_flash.esp32 import firmware as firmwares
 from ugw_flash.esp32.board_work import check_material, plan_of
 from ugw_flash.esp32.partitions import SECTOR
-from ugw_flash.identity import short_code
-from ugw_flash.outcome import BadMaterialError
+from ugw_flash.identity import Claim, short_code
+from ugw_flash.outcome import BadMaterialError, RefusedError
 from ugw_flash.profile import Opened, open_profile
 from ugw_flash.web import esp_web_tools
 from ugw_flash.web.page import Entry, Part
@@ -69,8 +70,7 @@ def web(  # noqa: PLR0913 - options of a command
     """
     read = read_sheet(sheet)
     desk = Desk.here()
-    if is_bundle(read.path.parent):
-        check(read.path.parent, desk.now_s, signed_by)
+    check_bundle(read.path.parent, signed_by, as_json=False)
     boards = dict(boards_of(read, profile))
     if not boards:
         cause = f"{sheet} has no row whose profile is for boards"
@@ -99,8 +99,7 @@ class Maker:
         self._boards = boards
         self._desk = desk
         self._flash_mb = flash_mb
-        self._claims = Claims.beside(sheet)
-        self._used = Results.beside(sheet).has_used
+        self._sheet = sheet
 
     def entry(self, gateway: str) -> Entry:
         """Return what the page says of a board."""
@@ -110,12 +109,8 @@ class Maker:
     def image(self, gateway: str) -> Image:
         """Return all that is written to a board. Raises UgwError."""
         row, opened = self._boards[gateway]
-        claim = claim_of(opened, self._desk)
-        if claim is not None:
-            known = self._claims.usable(gateway, self._desk.now_s, self._used)
-            if known is None:
-                self._claims.keep(gateway, claim)
-            claim = known or claim
+        with alone(self._sheet.path):
+            claim = self._claim(gateway, opened)
         order = order_of(row, opened, claim, self._desk)
         read = firmwares.read(order.firmware, order.sha256)
         check_material(order, read)
@@ -125,6 +120,19 @@ class Maker:
         parts = [Part(pieces[-1].offset, b"\xff" * SECTOR)]
         parts += [Part(each.offset, each.content) for each in pieces]
         return Image(read.chip, order.software, tuple(parts))
+
+    def _claim(self, gateway: str, opened: Opened) -> Claim | None:
+        """Return the claim on the label, if it is good, else a new one; as the books are now."""
+        results, claims = Results.beside(self._sheet), Claims.beside(self._sheet)
+        made = results.made(gateway)
+        if made is not None:
+            cause = f"{gateway} was made already ({made.time}); a row is used once"
+            raise RefusedError(cause, f"ugw flash batch --again --only {gateway} makes it anew")
+        known = claims.usable(gateway, self._desk.now_s, results.has_used)
+        claim = known or claim_of(opened, self._desk)
+        if claim is not None and known is None:
+            claims.keep(gateway, claim)
+        return claim
 
 
 def boards_of(sheet: Sheet, default: Path | None) -> Iterator[tuple[str, tuple[Row, Opened]]]:

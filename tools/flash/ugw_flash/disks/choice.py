@@ -90,7 +90,8 @@ def choose_next(
 ) -> Disk:
     """Return the next card of a batch, once it is in the reader of the last one; no question.
 
-    Raises RefusedError when what appears there is not clearly a card.
+    What appears there and is not clearly another card is said, and the next waited for. Raises
+    RefusedError where nobody knows in which reader the last one was, NoDeviceError.
     """
     if not last.port:
         cause = f"the system does not say in which reader {last.path} is"
@@ -100,14 +101,15 @@ def choose_next(
     seen = {_identity(last)}
     while True:
         disk = _the_new_one(source, seen, last.port, watcher, pause)
-        if disk.kind is not Kind.SD or not disk.serial or disk.serial != last.serial:
-            break
-        watcher.say("That is the card that was just made; insert the next one.")
-        seen = _here(source.disks())
-    _refuse_another_reader(disk, last)
-    _permit(disk, judge(disk, needed_bytes=needed_bytes), Wanted())
-    watcher.say("\n".join(described(disk)))
-    return disk
+        try:
+            _refuse_no_next(disk, last)
+            _permit(disk, judge(disk, needed_bytes=needed_bytes), Wanted())
+        except RefusedError as error:
+            watcher.say(f"{error}. The remedy: {error.remedy}.")
+            seen = _here(source.disks())
+        else:
+            watcher.say("\n".join(described(disk)))
+            return disk
 
 
 def recheck(source: DiskSource, disk: Disk) -> Disk:
@@ -122,6 +124,9 @@ def recheck(source: DiskSource, disk: Disk) -> Disk:
         raise NoDeviceError(cause, "insert the card again and start anew")
     if _identity(now) != _identity(disk):
         cause = f"{disk.path} is another disk than the one that was confirmed; nothing was written"
+        raise RefusedError(cause, "leave the card in its reader and start anew")
+    if not _has_same_content(disk, now):
+        cause = f"something else is on {disk.path} than what was confirmed; nothing was written"
         raise RefusedError(cause, "leave the card in its reader and start anew")
     then, verdict = judge(disk), judge(now)
     if not set(verdict.reasons) <= set(then.reasons):
@@ -182,15 +187,41 @@ def _the_new_one(
     raise NoDeviceError(cause, "ugw flash list shows the disks that are seen")
 
 
-def _refuse_another_reader(disk: Disk, last: Disk) -> None:
-    """Raise RefusedError for a stick in the port in which the reader was: nobody is asked again.
+def _has_same_content(then: Disk, now: Disk) -> bool:
+    """Say whether the parts are those that were shown; what is not known is no difference.
 
-    On USB vendor and model are the reader's; elsewhere they are the card's own.
+    It tells a card that was swapped where its reader has the serial and no medium a number.
     """
-    usb = Kind.USB in (disk.kind, last.kind)
-    if usb and (disk.kind, _called(disk)) != (last.kind, _called(last)):
-        cause = f"in the place of {_called(last)} there is another device: {_called(disk)}"
-        raise RefusedError(cause, "insert the next card into the same reader")
+    if len(then.parts) != len(now.parts) or not _is_alike(then.filesystem, now.filesystem):
+        return False
+    return all(
+        (old.path, old.size) == (new.path, new.size)
+        and _is_alike(old.filesystem, new.filesystem)
+        and _is_alike(old.label, new.label)
+        for old, new in zip(_by_path(then), _by_path(now), strict=True)
+    )
+
+
+def _by_path(disk: Disk) -> list[Partition]:
+    return sorted(disk.parts, key=lambda part: part.path)
+
+
+def _is_alike(then: str, now: str) -> bool:
+    return not then or not now or then == now
+
+
+def _refuse_no_next(disk: Disk, last: Disk) -> None:
+    """Raise RefusedError for the last card, and for a stick in the port where the reader was.
+
+    Nobody is asked again. On USB vendor, model and serial are the reader's, elsewhere the card's.
+    """
+    if Kind.USB in (disk.kind, last.kind):
+        if (disk.kind, _called(disk)) != (last.kind, _called(last)):
+            cause = f"in the place of {_called(last)} there is another device: {_called(disk)}"
+            raise RefusedError(cause, "insert the next card into the same reader")
+    elif disk.kind is Kind.SD and disk.serial and disk.serial == last.serial:
+        cause = "that is the card that was just made"
+        raise RefusedError(cause, "insert the next one")
 
 
 def _only(new: list[Disk]) -> Disk:

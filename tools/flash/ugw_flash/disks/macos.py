@@ -7,7 +7,6 @@ parts of the disk they are stored on.
 import plistlib
 import re
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import Final, TypeVar
 from xml.parsers.expat import ExpatError
 
@@ -114,12 +113,19 @@ class MacDisks:
 
     def disks(self) -> list[Disk]:
         """Return every whole disk. Raises NoDeviceError."""
-        listing = parse(self._run((DISKUTIL, "list", "-plist")), Listing)
+        listing = self._listing()
         infos = {ROOT: self._info(ROOT)}
-        for each in listing.all_disks_and_partitions:
-            with suppress(NoDeviceError):  # it has just been pulled out
-                infos[each.device_identifier] = self._info(each.device_identifier)
+        for name in _names(listing):
+            try:
+                infos[name] = self._info(name)
+            except NoDeviceError:
+                # Unless it was just pulled out: left out, it would count as new at the next look.
+                if name in _names(self._listing()):
+                    raise
         return disks_of(listing, infos)
+
+    def _listing(self) -> Listing:
+        return parse(self._run((DISKUTIL, "list", "-plist")), Listing)
 
     def _info(self, name: str) -> Info:
         return parse(self._run((DISKUTIL, "info", "-plist", name)), Info)
@@ -132,6 +138,10 @@ def parse(printed: bytes, what: type[_Record]) -> _Record:
     except (plistlib.InvalidFileException, ExpatError, ValueError, AttributeError) as error:
         cause = f"diskutil prints something else than was expected: {error}"
         raise NoDeviceError(cause, "report it, with what diskutil list -plist prints") from error
+
+
+def _names(listing: Listing) -> list[str]:
+    return [each.device_identifier for each in listing.all_disks_and_partitions]
 
 
 def disks_of(listing: Listing, infos: Mapping[str, Info]) -> list[Disk]:

@@ -147,9 +147,15 @@ def understood(said: list[str], port: str) -> Complaint:
         if found is not None:
             words = known.cause.format(found[0], *found.groups(), port=port)
             return Complaint(known.error(words, known.remedy), known.passing)
-    last = next((line for line in reversed(tail.splitlines()) if line.strip()), "nothing")
+    lines = (line for line in reversed(tail.splitlines()) if line.strip())
+    last = next((line for line in lines if not _is_advice(line)), "nothing")
     cause = f"esptool says: {last.strip()[:200]}"
     return Complaint(NotWrittenError(cause, _OTHER_CABLE), passing=False)
+
+
+def _is_advice(line: str) -> bool:
+    """Whether a line only says where to read on."""
+    return line.startswith("Note:") or "troubleshooting" in line or "://" in line
 
 
 def _complained(said: list[str]) -> str:

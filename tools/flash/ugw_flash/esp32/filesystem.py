@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _READ: Final = 32
 _CACHE: Final = 4 * _READ
 _LOOKAHEAD: Final = 32
-_DISK_VERSION: Final = 0x00020000  # what versions that do not know 2.1 read too
+_OLDEST: Final = 0x00020000  # what versions that do not know 2.1 read too
+_NEWEST: Final = 0  # a board's own littlefs raises the version with its first write
 _BLANK: Final = b"\xff" * SECTOR
 _NO_SPACE: Final = -28
 
@@ -43,7 +44,7 @@ def read(made: bytes) -> dict[str, bytes]:
     from littlefs import LittleFSError  # noqa: PLC0415 - an extra
 
     try:
-        system = _opened(len(made))
+        system = _opened(len(made), _NEWEST)
         system.context.buffer = bytearray(made)
         system.mount()
         return {path: _content(system, path) for path in _paths(system)}
@@ -69,7 +70,7 @@ def used(made: bytes) -> list[tuple[int, bytes]]:
 
 
 def _write(files: Mapping[str, bytes], size: int) -> bytes:
-    system = _opened(size)
+    system = _opened(size, _OLDEST)
     from littlefs import LittleFSError  # noqa: PLC0415 - an extra
 
     system.format()
@@ -91,7 +92,7 @@ def _write(files: Mapping[str, bytes], size: int) -> bytes:
     return bytes(system.context.buffer)
 
 
-def _opened(size: int) -> LittleFS:
+def _opened(size: int, disk_version: int) -> LittleFS:
     try:
         from littlefs import LittleFS  # noqa: PLC0415 - an extra
     except ImportError:
@@ -105,7 +106,7 @@ def _opened(size: int) -> LittleFS:
         prog_size=_READ,
         cache_size=_CACHE,
         lookahead_size=_LOOKAHEAD,
-        disk_version=_DISK_VERSION,
+        disk_version=disk_version,
     )
 
 

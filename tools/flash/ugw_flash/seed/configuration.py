@@ -4,7 +4,6 @@ What is read is what lies on the card, or is about to: /etc/ugw is made of the s
 private folder that is gone afterwards. No driver of a card's is run: that is the gateway's affair.
 """
 
-import shlex
 import tempfile
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -17,6 +16,7 @@ from gateway.config.document import read_document
 from gateway.config.places import finding_at
 from gateway.registry import Registry, discover
 from ugw_flash.seed.checks import SeedError
+from ugw_flash.seed.environment import variables
 from ugw_flash.seed.files import CONFIGURATION, ENROLMENT, ENVIRONMENT, ETC
 
 _GATEWAY_ETC: Final = "/etc/ugw"
@@ -37,7 +37,7 @@ def read_configuration(files: Mapping[str, bytes], gateway: str, org: str) -> Se
         _lay_out(files, etc)
         strangers = tuple(_strangers(files[CONFIGURATION]))
         try:
-            settings = _load(etc, _environment(files.get(ENVIRONMENT, b"")))
+            settings = _load(etc, variables(files.get(ENVIRONMENT, b"")))
         except InvalidConfigError as error:
             raise _as_on_the_gateway((*error.findings, *strangers), str(etc)) from None
         if strangers:
@@ -82,19 +82,6 @@ def _strangers(configuration: bytes) -> Iterator[Finding]:
             path = value.removeprefix("file:")
             if not path.startswith(_OF_THE_GATEWAY) or ".." in path:
                 yield finding_at(document, place, f"{path}: no seed brings it; {_WHERE}")
-
-
-def _environment(content: bytes) -> dict[str, str]:
-    """Read NAME=value lines as systemd and the command ugw do: quotes may be around a value."""
-    found: dict[str, str] = {}
-    for line in content.decode(errors="replace").splitlines():
-        name, equals, value = line.strip().partition("=")
-        if equals and not name.startswith(("#", ";")):
-            try:
-                found[name.strip()] = "".join(shlex.split(value)) if value[:1] in "\"'" else value
-            except ValueError:
-                found[name.strip()] = value
-    return found
 
 
 @cache

@@ -1,7 +1,8 @@
 """A seed as files on the boot partition. Pure: equal seeds give equal files, down to the byte.
 
 Every file is made anew for every card; no file knows of another card. Secrets are in the files
-that need them and in no other, and the boot partition keeps none once the gateway has started.
+that need them and in no other; the first boot wipes them from the boot partition, but for the key
+of a wireless network in network-config (never its password), which cloud-init reads again.
 """
 
 import json

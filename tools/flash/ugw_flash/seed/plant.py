@@ -14,6 +14,7 @@ from ugw_flash.progress import Watcher
 from ugw_flash.seed import record
 from ugw_flash.seed.configuration import read_configuration
 from ugw_flash.seed.files import FIRSTRUN, render
+from ugw_flash.seed.fitting import refuse_misfit
 from ugw_flash.seed.flavour import CMDLINE, flavour
 from ugw_flash.seed.model import ImageFacts, Seed
 from ugw_flash.seed.others import digests_of_others
@@ -46,6 +47,7 @@ def plant(boot: Medium, seed: Seed, image: ImageFacts, watcher: Watcher) -> str:
 def rehearse(partition: BootPartition, seed: Seed, image: ImageFacts) -> dict[str, bytes]:
     """Do all but write: return the files. Raises as `plant` does."""
     kind, others = flavour(partition), digests_of_others(partition)
+    refuse_misfit(seed.package.name, image, kind)
     files = render(seed, kind, image, partition.read(CMDLINE), others)
     read_configuration(files, seed.gateway, seed.org)
     _refuse_full(partition, files)

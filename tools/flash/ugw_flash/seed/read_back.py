@@ -63,10 +63,16 @@ class Remembered(NamedTuple):
 
 
 def remembered(boot: Medium) -> Remembered:
-    """Read the record alone. Raises BadMaterialError where there is none, OSError."""
+    """Read the record, whatever became of the seed itself.
+
+    Raises BadMaterialError where there is none, OSError, and NotWrittenError where firmware or
+    kernel is damaged: no other seed makes that good.
+    """
     with BootPartition(boot) as partition:
         kept, digest = _record(partition)
         first_boot = _first_boot(partition, digest)
+        if first_boot is None:
+            _refuse(_changed(partition, kept.others, gone="is missing"))
         return Remembered(kept.gateway, kept.image.facts, first_boot is not None)
 
 
@@ -138,19 +144,30 @@ def _first_boot(partition: BootPartition, seed: str) -> FirstBoot | None:
 def _refuse_changed(
     partition: BootPartition, kept: record.Record, first_boot: FirstBoot | None
 ) -> None:
-    """Compare every file; once it has booted, what the gateway took for itself may be gone."""
+    """Compare every file.
+
+    Once it has booted, what the gateway took for itself may be gone, and firmware be newer.
+    """
+    if first_boot is not None:
+        _refuse(_changed(partition, dict(kept.digests()), gone=""))
+        return
+    digests = {**dict(kept.digests()), **kept.others}
+    faults = _changed(partition, digests, gone="is missing")
+    _refuse([*faults, *_not_started(partition, kept.flavour)])
+
+
+def _changed(partition: BootPartition, digests: Mapping[str, str], *, gone: str) -> list[str]:
+    """Say which files are not what they were; what is said of one that is gone may be nothing."""
     faults: list[str] = []
-    firmware = (
-        kept.others.items() if first_boot is None else ()
-    )  # which a system brings up to date
-    for name, digest in (*kept.digests(), *firmware):
-        if partition.exists(name):
-            if record.sha256(partition.read(name)) != digest:
-                faults.append(f"{name} is not what was written")
-        elif first_boot is None:
-            faults.append(f"{name} is missing")
-    if first_boot is None:
-        faults += _not_started(partition, kept.flavour)
+    for name, digest in digests.items():
+        if not partition.exists(name):
+            faults += [f"{name} {gone}"] if gone else []
+        elif record.sha256(partition.read(name)) != digest:
+            faults.append(f"{name} is not what was written")
+    return faults
+
+
+def _refuse(faults: list[str]) -> None:
     if faults:
         raise NotWrittenError("\n".join(faults), remedy=_ANEW)
 

@@ -159,7 +159,10 @@ def _handler(site: Site, token: str, say: Callable[[str], None]) -> type[BaseHTT
             answer = self._answer()
             if answer.status is not HTTPStatus.NOT_FOUND and self.path.endswith("/manifest.json"):
                 # Nothing else is said: paths have the token in them, or whatever a stranger sent.
-                say(f"{self.path.split('/')[-2]}: asked for by a browser")
+                gateway = self.path.split("/")[-2]
+                refused = answer.status is HTTPStatus.CONFLICT  # a browser does not show why
+                why = " ".join(answer.body.decode().splitlines()) if refused else ""
+                say(f"{gateway}: {why or 'asked for by a browser'}")
             self.send_response(answer.status)
             for name, value in _headers(answer):
                 self.send_header(name, value)
