@@ -64,19 +64,19 @@ def read_file(path: Path, *, remedy: str = "") -> str:
     try:
         return read_regular(path, _MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _not_utf8(path, error) from None
+        raise _not_utf8(path, error, remedy) from None
     except ValueError as error:
         message = str(error).removeprefix(f"{path} ")
         raise InvalidConfigError([Finding(file=str(path), message=message)], remedy) from None
 
 
-def _not_utf8(path: Path, error: UnicodeDecodeError) -> InvalidConfigError:
+def _not_utf8(path: Path, error: UnicodeDecodeError, remedy: str) -> InvalidConfigError:
     before = error.object[: error.start]
     column = len(before[before.rfind(b"\n") + 1 :].decode(errors="replace")) + 1
     message = f"not UTF-8: the byte {error.object[error.start]:#04x}; save the file as UTF-8"
     line = before.count(b"\n") + 1
     finding = Finding(file=str(path), line=line, column=column, message=message)
-    return InvalidConfigError([finding])
+    return InvalidConfigError([finding], remedy)
 
 
 def _validated(document: Document, model: type[Model], surroundings: Surroundings | None) -> Model:

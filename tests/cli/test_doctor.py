@@ -221,6 +221,17 @@ def test_a_configuration_that_cannot_be_used_is_a_finding_and_the_machine_is_loo
     assert "power" in ended.out
 
 
+@pytest.mark.parametrize("option", ["--report", "--pdf"])
+def test_a_folder_that_is_not_there_is_told_before_anything_is_looked_at(
+    tmp_path: Path, option: str
+) -> None:
+    file = tmp_path / "none" / "site"
+    ended = strict_run(ugw("doctor", "-c", str(configuration(tmp_path)), option, str(file)))
+    assert ended.code == ExitCode.FAILED
+    assert f"{file} cannot be written: its folder is not there" in ended.err.replace("\n", "")
+    assert ended.out == ""
+
+
 # ------------------------------------------------------------------------------------ its patience
 class Answers:
     """An agent that gives one answer after another, the last for ever; None: none that time."""

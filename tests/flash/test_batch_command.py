@@ -122,10 +122,13 @@ def test_one_that_fails_stops_no_other_and_is_made_by_the_next_run(
     assert "no file is ever replaced" in told["failed"][0]["cause"]
     assert (told["ok"], told["exitCode"]) == (False, 9)
 
+    assert batch(ugw, desk) != ExitCode.OK
+    assert "0 made, 1 failed (gw-1)." in capsys.readouterr().out, "which one, at the end"
+
     (desk / "cards" / "gw-1.img").unlink()
     assert batch(ugw, desk) == ExitCode.OK
     assert "1 made" in capsys.readouterr().out
-    assert [each["result"] for each in lines(desk)] == ["failed", "made", "made"]
+    assert [each["result"] for each in lines(desk)] == ["failed", "made", "failed", "made"]
 
 
 def test_no_other_run_makes_a_row_after_the_books_were_read(

@@ -276,6 +276,15 @@ def test_where_no_card_comes_the_run_ends(office: Office) -> None:
         targets(office.jobs[0], 1000)
 
 
+def test_ctrl_c_while_a_board_is_waited_for_says_that_none_is_half_written() -> None:
+    def pause() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        ports_of([], Silence(), pause)()
+    assert caught.value.__notes__ == ["No board is half written."]
+
+
 # ------------------------------------------------------------------------------------- boards
 @pytest.fixture
 def board_jobs(tmp_path: Path) -> list[Job]:

@@ -242,6 +242,15 @@ def test_a_card_without_a_whole_record_has_no_seed(seed: Seed, content: bytes | 
         read_back(medium)
 
 
+def test_a_package_for_another_debian_is_refused_before_anything_is_written(seed: Seed) -> None:
+    medium = card()
+    before = bytes(medium.content)
+    bookworm = IMAGE._replace(name="raspios-bookworm-arm64-lite.img.xz")
+    with pytest.raises(BadMaterialError, match="is made for Debian 13, and raspios-bookworm"):
+        plant(medium, seed, bookworm, Silence())
+    assert bytes(medium.content) == before
+
+
 def test_a_script_that_nothing_starts_is_noticed(seed: Seed) -> None:
     medium = planted(seed, Flavour.FIRSTRUN)
     change(medium, "cmdline.txt", b"root=PARTUUID=5e3da3da-02\n")

@@ -258,6 +258,14 @@ def test_who_alters_a_file_and_its_digest_is_found_by_the_signature(made: Path) 
         checked(made, signed=True)
 
 
+def test_a_file_that_is_no_public_key_is_named(made: Path, tmp_path: Path) -> None:
+    private = tmp_path / "city.key"
+    private.write_text("-----BEGIN PRIVATE KEY-----\n")
+    (made / "bundle.sig").write_bytes(b"x")
+    with pytest.raises(BadMaterialError, match=r"city\.key is not the public key"):
+        check(made, Desk.here().now_s, private)
+
+
 def test_it_expires(made: Path) -> None:
     checked(made, days=29)
     with pytest.raises(BadMaterialError, match="has expired on"):

@@ -92,5 +92,8 @@ def ports_of(named: Sequence[str], talk: Watcher, pause: Callable[[], None]) -> 
             return next_port(before, talk, pause).path
         except NoDeviceError as error:
             raise WaitedInVainError(str(error), error.remedy) from error
+        except KeyboardInterrupt as interruption:
+            interruption.add_note("No board is half written.")
+            raise
 
     return port

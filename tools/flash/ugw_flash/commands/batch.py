@@ -218,7 +218,8 @@ def _check_material(job: Job, watcher: Watcher) -> None:
 def _tell_result(sheet: Sheet, tally: Tally, *, as_json: bool) -> None:
     path = sheet.path.with_suffix(".result.csv")
     sentences = [_count(len(tally.made), "made")]
-    sentences += [_count(len(tally.failed), "failed")] if tally.failed else []
+    which = ", ".join(each.gateway for each in tally.failed)  # their lines have scrolled away
+    sentences += [f"{_count(len(tally.failed), 'failed')} ({which})"] if tally.failed else []
     sentences += [_count(len(tally.left), "not begun")] if tally.left else []
     text = f"{', '.join(sentences)}. {path} says what became of each."
     if tally.failed or tally.left:

@@ -110,11 +110,10 @@ def _file(to: str | None) -> Target | None:
 
 
 def _who_asks(wanted: Wanted, *, yes: bool) -> Ask | None:
-    """Refuse a disk that was named and must not be written, and a terminal that is missing."""
-    ask = asking(yes=yes)
+    """Refuse a disk that was named and must not be written, or a missing terminal."""
     if wanted.path or wanted.allow_disk:
         named(source(), wanted)
-    return ask
+    return asking(yes=yes)
 
 
 def _disk(wanted: Wanted, needed_bytes: int, ask: Ask | None, *, as_json: bool) -> Target:

@@ -97,7 +97,7 @@ def _row(entry: Entry) -> str:
 <esp-web-install-button manifest="{gateway}/manifest.json">
 <button slot="activate">Write {gateway}</button>
 <span slot="unsupported">This browser reaches no serial port. Chrome, Edge and Opera do.</span>
-<span slot="not-allowed">A browser allows this for pages of this machine alone: open it as
-http://localhost, as ugw printed it.</span>
+<span slot="not-allowed">A browser allows this for pages of this machine alone: open
+it from the address that ugw printed.</span>
 </esp-web-install-button>
 """

@@ -112,8 +112,11 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Return where the page is. Browsers allow serial ports to localhost, without HTTPS."""
-        return f"http://localhost:{self._http.server_port}/{self.token}/"
+        """Return where the page is: browsers allow serial ports to this address without HTTPS.
+
+        Not localhost, which may be ::1 too: there another program could listen for the token.
+        """
+        return f"http://{HOST}:{self._http.server_port}/{self.token}/"
 
     def serve(self) -> None:
         """Answer until `close`, or Ctrl-C."""
