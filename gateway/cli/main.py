@@ -4,6 +4,7 @@ Only the module of the command that is run is imported, so `ugw version` is quic
 carries nothing of the other commands.
 """
 
+import inspect
 import os
 import sys
 from collections.abc import Sequence
@@ -106,9 +107,28 @@ def _add(app: typer.Typer, name: str, other: EntryPoint | None = None) -> None:
         cause = f"ugw {name} is not installed here: there is no Python module {error.name}"
         raise UgwError(cause) from error
     if hasattr(module, "app"):
+        _let_flow(module.app)
         app.add_typer(module.app)
     else:
-        app.command(name)(getattr(module, name))
+        command = getattr(module, name)
+        app.command(name, help=flowing(inspect.getdoc(command)))(command)
+
+
+def _let_flow(app: typer.Typer) -> None:
+    """Have the help of all commands fill the terminal, whatever its width."""
+    for each in app.registered_commands:
+        each.help = each.help or flowing(inspect.getdoc(each.callback))
+
+
+def flowing(text: str | None) -> str:
+    """Return a text whose paragraphs are a line each; what is indented stays as it is laid out.
+
+    Typer keeps the line breaks of a docstring, and where the terminal is narrower, breaks again.
+    """
+    paragraphs = (text or "").split("\n\n")
+    return "\n\n".join(
+        each if each.startswith(" ") else " ".join(each.split("\n")) for each in paragraphs
+    )
 
 
 def _say_version(value: bool) -> None:  # noqa: FBT001 - how typer calls an option's callback

@@ -265,8 +265,13 @@ UNACKNOWLEDGED = status(status__counters=HEARD)
 ACKNOWLEDGED = status(status__counters={**HEARD, "delivered": 6})
 
 
-def examined(folder: Path, answers: Answers, wait_s: float = 120.0) -> tuple[Light, float]:
+def examined(
+    folder: Path, answers: Answers, wait_s: float = 120.0, *, http: bool = True
+) -> tuple[Light, float]:
     """Return what an examination ends with, and how long it waited by its own clock."""
+    config = configuration(folder)
+    if http:
+        config.write_text(config.read_text().replace("enabled: false", "enabled: true"))
     now_s = [0.0]
 
     async def pause(seconds: float) -> None:
@@ -276,7 +281,7 @@ def examined(folder: Path, answers: Answers, wait_s: float = 120.0) -> tuple[Lig
         machine=FakeMachine(folder, {}, ON_THE_NETWORK),
         clock=Synced(),
         wall_s=time.time,
-        where=whereabouts(configuration(folder)),
+        where=whereabouts(config),
         settings=None,
         invalid=None,
         probes=[],
@@ -317,6 +322,10 @@ def test_where_no_agent_runs_nothing_is_waited_for(tmp_path: Path) -> None:
     assert examined(tmp_path, Answers(None, runs=False)) == (Light.RED, 0.0)
 
 
+def test_an_agent_that_is_to_answer_nobody_is_not_waited_for(tmp_path: Path) -> None:
+    assert examined(tmp_path, Answers(None), http=False) == (Light.RED, 0.0)
+
+
 # ------------------------------------------------------------------------------------- its options
 def test_a_time_that_is_none_is_refused(good: Path) -> None:
     assert end_of("doctor", "-c", str(good), "--wait", "soon") == ExitCode.USAGE
@@ -341,9 +350,10 @@ def test_without_what_draws_a_pdf_it_says_how_to_get_it_before_anybody_waits(
 
 def test_a_report_that_cannot_be_written_says_where_else(tmp_path: Path) -> None:
     path = configuration(tmp_path)
-    nowhere = str(tmp_path / "none" / "site.json")
-    ended = strict_run(ugw("doctor", "-c", str(path), "--report", nowhere))
+    taken = tmp_path / "site.json"
+    taken.mkdir()
+    ended = strict_run(ugw("doctor", "-c", str(path), "--report", str(taken)))
     assert ended.code == ExitCode.FAILED
     assert "No green light" in ended.out
-    assert f"{nowhere} cannot be written: No such file or directory" in ended.err
+    assert f"{taken} cannot be written: Is a directory" in ended.err
     assert "name a folder this user may write" in ended.err

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,20 @@ def test_the_help_of_a_command_shows_examples(
     assert end_of(*words, "--help") == ExitCode.OK
 
     assert f"  ugw {' '.join(words)}" in capsys.readouterr().out
+
+
+def test_help_fills_a_narrow_terminal_and_leaves_examples_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert end_of("check", "--help") == ExitCode.OK
+    said = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    begin = next(n for n, line in enumerate(said) if line.startswith(" Every error"))
+    paragraph = said[begin : said.index("", begin)]
+    assert len(paragraph) > 2
+    for line, following in pairwise(paragraph):
+        assert len(f"{line} {following.split()[0]}") > 58, "a line ends where the terminal does"
+    assert "   ugw check --strict" in said
 
 
 def test_help_lists_the_commands_in_their_order(ugw: Command) -> None:

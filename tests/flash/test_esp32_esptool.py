@@ -220,6 +220,12 @@ SAID = [
         "firmly",
     ),
     (
+        "Could not open port rfc2217://127.0.0.1:4000: [Errno 111] Connection refused",
+        NoDeviceError,
+        "went away",
+        "firmly",
+    ),
+    (
         "Failed to set baud rate 921600. The driver may not",
         NoDeviceError,
         "not go so fast",

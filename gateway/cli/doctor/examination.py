@@ -139,6 +139,8 @@ class Examination:
         patience = self._patience
         until_s = patience.now_s() + patience.wait_s
         self._within_s = acknowledgement.patience_s(self.sensors, patience.wait_s)
+        if not self._site.where.http.enabled:
+            return
         # It may answer those who may not see whether it has its store.
         while not self._is_shown() and (self.agent is not None or self._site.asked.runs()):
             left_s = until_s - patience.now_s()

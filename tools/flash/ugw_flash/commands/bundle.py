@@ -189,6 +189,7 @@ def _sentences(folder: Path, packed: Packed, facts: Mapping[str, object]) -> str
         f"Put {each.name} (SHA-256 {each.sha256}) into {folder / MATERIALS}."
         for each in packed.materials
     ]
+    by = " --signed-by FILE, the public key" if facts["signed"] else ""
     lines.append(f"Labels: ugw flash label {folder / SHEET} --pdf labels.pdf")
-    lines.append(f"On site: ugw flash batch {folder / SHEET}")
+    lines.append(f"On site: ugw flash batch {folder / SHEET}{by}")
     return "\n".join(lines)

@@ -50,7 +50,7 @@ def keygen(
         bool, typer.Option("--password", help="Ask for a password to encrypt it with.")
     ] = False,
 ) -> None:
-    """Make the key pair that signs updates.
+    """Make the key pair that signs updates, and bundles.
 
     FILE gets the private key (mode 600): keep it, and a copy of it, where nobody else comes.
     FILE.pub beside it gets the public one, which esp32.update_key names in the configuration of
@@ -64,7 +64,7 @@ def keygen(
     secret = _asked("Password for the key: ", twice=True) if password else None
     public = key.with_name(key.name + ".pub")
     signing.generate(key, public, secret)
-    _say(f"made {key} (private: keep it) and {public} (for esp32.update_key)")
+    _say(f"made {key} (private: keep it) and {public} (for esp32.update_key, and --signed-by)")
 
 
 def release(  # noqa: PLR0913 - options of a command

@@ -49,7 +49,7 @@ _KNOWN: Final = (
     _Known(
         r"device disconnected or multiple access|Errno 5\]|Errno 6\]|Errno 19\]|ClearCommError"
         r"|No such device|connection (is )?closed|socket disconnected|Errno 104\]|Errno 32\]"
-        r"|Attempting to use a port that is not open|Errno 9\]",
+        r"|Attempting to use a port that is not open|Errno 9\]|Connection refused",
         NoDeviceError,
         "the board went away: {port} closed in the middle",
         "plug it in firmly, straight into the computer, and start again",
@@ -155,7 +155,7 @@ def understood(said: list[str], port: str) -> Complaint:
 
 def _is_advice(line: str) -> bool:
     """Whether a line only says where to read on."""
-    return line.startswith("Note:") or "troubleshooting" in line or "://" in line
+    return line.startswith("Note:") or "troubleshooting" in line or "https://" in line
 
 
 def _complained(said: list[str]) -> str:
