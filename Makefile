@@ -12,7 +12,7 @@ PYTHON ?= python3# any Python from 3.11 on
 BROKER ?=#         make demo BROKER=host:port
 OUTAGE ?=#         make demo OUTAGE=1: with a broker that comes and goes
 TESTS ?=#          make test TESTS=tests/core
-WORKERS ?= 3#      make test WORKERS=0: in one process, to debug; most tests wait, so more than the 2 cores of CI
+WORKERS ?= 4#      make test WORKERS=0: in one process, to debug; most tests wait, so more than the 2 cores of CI
 OPTIONS ?=#        make bench OPTIONS="--quick --json results.json"
 UPGRADE ?=#        make lock UPGRADE=1: newer versions, not only what pyproject.toml asks for
 ARCH ?= arm64#     make package ARCH=armhf: the processor, in Debian's word (amd64, arm64, armhf)

@@ -106,7 +106,6 @@ Lives = Callable[..., tuple[Chip, Any]]
 @pytest.fixture(name="lives")
 def _lives(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> Lives:
     assert said == []
-    monkeypatch.setattr("gateway.esp32.overlay.gc", SimpleNamespace(collect=int))  # long, here
 
     def lives(air: Callable[[int], int], until_ms: int, **settings: object) -> tuple[Chip, Any]:
         """Let a link live on a chip for so long."""

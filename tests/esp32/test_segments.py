@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from errno import ENOSPC
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -32,7 +31,6 @@ def ilistdir(path: str) -> Iterator[tuple[str]]:
 @pytest.fixture(autouse=True)
 def micropython_os(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "ilistdir", ilistdir, raising=False)
-    monkeypatch.setattr(overlay, "gc", SimpleNamespace(collect=lambda: 0))  # slow on CPython
 
 
 def opened(root: Path, cap: int = CAP) -> Segments:

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable  # noqa: TC003
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import pytest
 
@@ -67,7 +67,6 @@ def _chip(monkeypatch: pytest.MonkeyPatch) -> Chip:
     chip = Chip()
     monkeypatch.setitem(sys.modules, "machine", chip.machine())
     monkeypatch.setattr(asyncio, "sleep_ms", chip.sleep_ms, raising=False)
-    monkeypatch.setattr(overlay, "gc", SimpleNamespace(collect=int))
     monkeypatch.setattr(console, "say", lambda *_, **__: None)
     return chip
 
