@@ -197,6 +197,28 @@ def test_one_call_drops_some_megabytes_at_most(place: Place) -> None:
     asyncio.run(main())
 
 
+def test_losses_are_told_oldest_first_whoever_held_the_rows(place: Place) -> None:
+    async def main() -> None:
+        backlog = place.backlog()
+        routine, event = run_streams("A")
+        await backlog.open((routine, event))
+        rows = await backlog.append(
+            [bundle(routine, 2), bundle(routine, 2), bundle(routine, 2)], {}
+        )
+        await backlog.drop([rows[1]], "damaged", AT)
+        backlog.release([rows[2]])  # what nobody holds goes first
+        dropped = await backlog.drop_oldest("routine", 10**9, LATER)
+        assert [each.row for each in dropped] == [rows[0], rows[2]]
+        assert await backlog.losses() == (
+            Loss(routine.id, 2, 3, "damaged", AT),
+            Loss(routine.id, 0, 1, "full", LATER),
+            Loss(routine.id, 4, 5, "full", LATER),
+        )
+        await backlog.close((), {})
+
+    asyncio.run(main())
+
+
 # ----------------------------------------------------------------------------- set aside
 def test_what_is_set_aside_is_counted_there_and_no_longer_in_the_backlog(place: Place) -> None:
     async def main() -> None:

@@ -211,6 +211,7 @@ class Database:
                 there, after = self._take_out(connection, after, [row for row, _ in step])
                 dropped += there
                 budget -= sum(size for _, size in step)
+            dropped.sort(key=lambda row: row.row)  # losses are told oldest first, leased or not
             tables.add_losses(connection, [ranges.of_row(row, "full", at) for row in dropped])
         self.file.tally = after
         self.file.tidy()
