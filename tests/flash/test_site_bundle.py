@@ -23,8 +23,8 @@ from ugw_flash.batch.desk import Desk
 from ugw_flash.batch.results import MADE, Result, Results
 from ugw_flash.batch.row import claim_of, files_of, seed_of
 from ugw_flash.batch.sheet import Sheet, read_sheet
-from ugw_flash.bundle.contents import Contents, check, missing
-from ugw_flash.bundle.packing import CLAIMS, Packed, pack
+from ugw_flash.bundle.contents import CLAIMS, Contents, check, missing
+from ugw_flash.bundle.packing import Packed, pack
 from ugw_flash.bundle.sources import esptool_source
 from ugw_flash.commands import bundle as command
 from ugw_flash.commands.label import label

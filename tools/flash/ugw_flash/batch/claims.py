@@ -15,7 +15,7 @@ from ugw_flash.batch.sheet import Sheet
 from ugw_flash.identity import Claim
 from ugw_flash.outcome import BadMaterialError, RefusedError
 
-_COLUMNS: Final = ("gateway", "claim", "expires")
+COLUMNS: Final = ("gateway", "claim", "expires")
 
 
 class Claims:
@@ -39,7 +39,7 @@ class Claims:
         if os.name == "posix" and path.exists() and path.stat().st_mode & stat.S_IROTH:
             cause = f"{path} has secrets in it and everybody can read it"
             raise RefusedError(cause, f"chmod 600 {path}")
-        return cls(Ledger(path, _COLUMNS, sheet.separator, _is_whole))
+        return cls(Ledger(path, COLUMNS, sheet.separator, _is_whole))
 
     def usable(self, gateway: str, now_s: int, used: Callable[[str], bool]) -> Claim | None:
         """Return the claim of a gateway, unless it has expired or `used` knows its digest."""
@@ -54,7 +54,7 @@ class Claims:
 
     def keep(self, gateway: str, claim: Claim) -> None:
         """Add a claim; when this returns it is on the disk. Raises UgwError."""
-        self._ledger.add((gateway, claim.secret.reveal(), utc(claim.expires_s)))
+        self._ledger.add(cells_of(gateway, claim))
         self._known[gateway] = claim
 
 
@@ -64,3 +64,8 @@ def _is_whole(cells: Sequence[str]) -> bool:
     except ValueError:
         return False
     return True
+
+
+def cells_of(gateway: str, claim: Claim) -> tuple[str, str, str]:
+    """Return a line of the file, with the claim in it."""
+    return gateway, claim.secret.reveal(), utc(claim.expires_s)

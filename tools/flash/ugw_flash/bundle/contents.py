@@ -21,10 +21,12 @@ SCHEMA: Final = "ugw.bundle/1"
 NAME: Final = "bundle.json"
 SIGNATURE: Final = "bundle.sig"
 SHEET: Final = "sites.csv"
+CLAIMS: Final = "sites.claims.csv"
+RESULTS: Final = "sites.result.csv"
 MATERIALS: Final = "materials"
 
 # What comes to be while it is used.
-_GROWS: Final = ("sites.result.csv", "sites.claims.csv", ".sites.csv.lock")
+_GROWS: Final = (RESULTS, CLAIMS, f".{SHEET}.lock")
 _MOST_BYTES: Final = 1_000_000_000  # of one file
 _MOST_KEY_BYTES: Final = 10_000
 _REMEDY: Final = "ask for a new one: ugw flash bundle"

@@ -14,22 +14,18 @@ from gateway.config.document import read_document
 from gateway.config.findings import Finding, InvalidConfigError
 from gateway.config.loading import read_file
 from ugw_flash.batch.cells import parse, render
-from ugw_flash.batch.claims import Claims
+from ugw_flash.batch.claims import COLUMNS, Claims, cells_of
 from ugw_flash.batch.desk import Desk
-from ugw_flash.batch.ledger import utc
 from ugw_flash.batch.model import Row
 from ugw_flash.batch.results import Results
 from ugw_flash.batch.row import claim_of, files_of
 from ugw_flash.batch.sheet import Sheet
-from ugw_flash.bundle.contents import MATERIALS, SHEET, Material
+from ugw_flash.bundle.contents import CLAIMS, MATERIALS, RESULTS, SHEET, Material
 from ugw_flash.identity import Claim
 from ugw_flash.outcome import BadMaterialError
 from ugw_flash.profile import NAME as PROFILE
 from ugw_flash.profile import Opened, open_profile, reveal
 
-CLAIMS: Final = "sites.claims.csv"
-RESULTS: Final = "sites.result.csv"
-_CLAIM_COLUMNS: Final = ("gateway", "claim", "expires")
 _HEAD: Final = "# Made by `ugw flash bundle`: paths lead to files of the bundle.\n"
 
 
@@ -191,8 +187,6 @@ class _Packer:
 
 
 def _claims(claims: Mapping[str, Claim], separator: str) -> bytes:
-    lines = [render(_CLAIM_COLUMNS, separator)]
-    for gateway, claim in claims.items():
-        cells = (gateway, claim.secret.reveal(), utc(claim.expires_s))
-        lines.append(render(cells, separator))
+    lines = [render(COLUMNS, separator)]
+    lines += [render(cells_of(gateway, claim), separator) for gateway, claim in claims.items()]
     return "".join(lines).encode("utf-8-sig")

@@ -7,7 +7,6 @@ opened.
 
 import os
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol, Self
 
 
@@ -67,12 +66,7 @@ class FileMedium:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
 

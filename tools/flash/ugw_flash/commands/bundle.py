@@ -19,8 +19,10 @@ from ugw_flash.batch.ledger import utc
 from ugw_flash.batch.results import Results
 from ugw_flash.batch.sheet import read_sheet
 from ugw_flash.bundle.contents import (
+    CLAIMS,
     MATERIALS,
     NAME,
+    RESULTS,
     SCHEMA,
     SHEET,
     SIGNATURE,
@@ -29,7 +31,7 @@ from ugw_flash.bundle.contents import (
     digests,
     is_bundle,
 )
-from ugw_flash.bundle.packing import CLAIMS, RESULTS, Packed, pack
+from ugw_flash.bundle.packing import Packed, pack
 from ugw_flash.bundle.readme import readme
 from ugw_flash.bundle.sources import esptool_source
 from ugw_flash.commands.answers import answer, answering
