@@ -48,6 +48,21 @@ class Claims:
             return None
         return claim
 
+    def usable_or(
+        self,
+        new: Claim | None,
+        gateway: str,
+        now_s: int,
+        used: Callable[[str], bool],
+        *,
+        keep: bool,
+    ) -> Claim | None:
+        """Return the usable claim of a gateway, else `new`, added where `keep` says so."""
+        known = self.usable(gateway, now_s, used)
+        if keep and known is None and new is not None:
+            self.keep(gateway, new)
+        return known or new
+
     def of(self, gateway: str) -> Claim | None:
         """Return the last claim of a gateway, whatever became of it."""
         return self._known.get(gateway)

@@ -124,11 +124,9 @@ class _Run:
     def _claim(self, job: Job) -> Claim | None:
         """Return the claim on the label, if it was printed already and is good; else a new one."""
         desk = self._desk()
-        kept = self._claims.usable(job.gateway, desk.now_s, self._results.has_used)
-        claim = kept or claim_of(job.opened, desk)
-        if claim is not None and kept is None and job.opened.profile.identity.claim_url:
-            self._claims.keep(job.gateway, claim)
-        return claim
+        new, used = claim_of(job.opened, desk), self._results.has_used
+        keep = job.opened.profile.identity.claim_url is not None
+        return self._claims.usable_or(new, job.gateway, desk.now_s, used, keep=keep)
 
     def _note(self, job: Job, claim: Claim | None, result: str, made: Made, cause: str) -> None:
         line = Result(

@@ -128,11 +128,8 @@ class Maker:
         if made is not None:
             cause = f"{gateway} was made already ({made.time}); a row is used once"
             raise RefusedError(cause, f"ugw flash batch --again --only {gateway} makes it anew")
-        known = claims.usable(gateway, self._desk.now_s, results.has_used)
-        claim = known or claim_of(opened, self._desk)
-        if claim is not None and known is None:
-            claims.keep(gateway, claim)
-        return claim
+        new, now_s = claim_of(opened, self._desk), self._desk.now_s
+        return claims.usable_or(new, gateway, now_s, results.has_used, keep=True)
 
 
 def boards_of(sheet: Sheet, default: Path | None) -> Iterator[tuple[str, tuple[Row, Opened]]]:

@@ -42,11 +42,9 @@ def claim_for(job: Job, claims: Claims, results: Results, desk: Desk) -> Found:
     made, kept = results.made(job.gateway), claims.of(job.gateway)
     if made is not None:
         return _as_given(made.claim_sha256, kept, desk)
-    usable = claims.usable(job.gateway, desk.now_s, results.has_used)
-    claim = usable or claim_of(job.opened, desk)
-    if claim is not None and usable is None and not desk.rehearsal:
-        claims.keep(job.gateway, claim)
-    return Found(claim)
+    new, used = claim_of(job.opened, desk), results.has_used
+    keep = not desk.rehearsal
+    return Found(claims.usable_or(new, job.gateway, desk.now_s, used, keep=keep))
 
 
 def _as_given(digest: str, kept: Claim | None, desk: Desk) -> Found:
