@@ -45,9 +45,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     drivers: Collection[str] | None = None
     modems: Mapping[str, ModemCheck] | None = None
     pollers: Collection[str] | None = None  # drivers that connect to a device and read it
-    etc: Path | None = (
-        None  # stands for /etc/ugw, where a configuration is read on another machine
-    )
+    etc: Path | None = None  # stands for /etc/ugw, where it is read on another machine
 
     def located(self, path: Path) -> Path:
         """Return where a path of the configuration leads on this machine."""
