@@ -216,11 +216,15 @@ class Life:
             assert not self.of_class(self.in_memory, "R")
 
     def _judge_loss(self) -> None:
-        """No event in memory is given up while routine is there that is not being committed."""
+        """No event in memory is given up while routine is there that is not being committed.
+
+        Event rows of the store may have been dropped in the same turn, in an order of their own.
+        """
         known = set(self.lost)
         self._take_over()
-        newest = self.delivery.losses[-1] if self.delivery.losses else None
-        if self.of_class(self.lost - known, "E") and newest and newest.reason == "store":
+        newest = self.delivery.losses[-1:]
+        fresh = lost_keys(loss for loss in newest if loss.reason == "store") - known
+        if self.of_class(fresh, "E"):
             assert not self.of_class(self.in_memory - self.disk.committing, "R")
 
     # ---------------------------------------------------------------------------------------- acts
