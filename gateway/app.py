@@ -15,15 +15,13 @@ first and the farewell last; what was heard in between is settled or committed.
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway import assembly
 from gateway.backlog import SESSIONS_PER_RESERVATION
 from gateway.backlog.contract import Backlog
-from gateway.backlog.sqlite import SqliteBacklog
 from gateway.bulletin import (
     Announcements,
     Bulletin,
@@ -41,6 +39,7 @@ from gateway.config import Settings
 from gateway.config.changes import concern
 from gateway.delivery import Delivery
 from gateway.errors import BacklogError, UncleanEndError
+from gateway.hardware import Hardware
 from gateway.health import Health
 from gateway.hearing import Hearing, Source
 from gateway.model import Recovery, Result, Stream
@@ -66,6 +65,14 @@ LAST_WORDS_S: Final = 0.5  # for events that wait when the agent ends
 Wrap = Callable[[Sink], Sink]
 
 
+class OpenStore(NamedTuple):
+    """A store that was opened for the streams of a run, and what it still held."""
+
+    backlog: Backlog
+    streams: list[Stream]
+    recovery: Recovery
+
+
 def _nothing() -> None:
     """Nobody has hung in yet."""
 
@@ -77,25 +84,24 @@ class Agent:
         self,
         settings: Settings,
         registry: Registry,
-        *,
-        backlog: Backlog,
-        streams: list[Stream],
-        recovery: Recovery,
+        store: OpenStore,
+        hardware: Hardware | None = None,
     ) -> None:
         self.settings = settings
         self.registry = registry
-        self.backlog = backlog
-        self.streams = streams
-        self.recovery = recovery
-        self.clock = SystemClock(settings.clock.source)
+        self.backlog, self.streams, self.recovery = store
+        self.hardware = hardware or Hardware()
+        self.clock = SystemClock(settings.clock.source, self.hardware.host)
         self.health = Health(self.clock)
-        self.workshop = Workshop(self.clock, chance=random.random, pulse=self.health.vitals.pulse)
+        self.workshop = Workshop(
+            self.clock, chance=self.hardware.chance, pulse=self.health.vitals.pulse
+        )
         self.devices = list(assembly.devices(settings, registry, self.workshop))
         self.identity = Software(
             org=settings.gateway.org, gateway=settings.gateway.id, software=f"ugw {__version__}"
         )
         self.uplink = self._make_uplink()
-        self.memory = Memory(backlog, self._order)
+        self.memory = Memory(self.backlog, self._order)
         self.bulletin = self._make_bulletin()
         self.delivery = self._make_delivery()
         self.pipeline = self._make_pipeline(self.delivery)
@@ -104,7 +110,7 @@ class Agent:
         self.on_running: Callable[[], None] = _nothing  # the store is open, the transports run
         self.hearing: Hearing
         self._reported = False
-        self._sessions_until = recovery.session + SESSIONS_PER_RESERVATION
+        self._sessions_until = self.recovery.session + SESSIONS_PER_RESERVATION
         self._reserving = False
 
     # -------------------------------------------------------------------------------------- wiring
@@ -113,7 +119,12 @@ class Agent:
             assembly.mqtt_settings(self.settings),
             self._speaker(self.settings),
             past=Past(self.recovery.session, self.recovery.memories.get(MQTT_5, "")),
-            chances=Chances(self.clock, random.random, self.health.vitals.pulse("uplink").pause),
+            chances=Chances(
+                self.clock,
+                self.hardware.chance,
+                self.health.vitals.pulse("uplink").pause,
+                connect=self.hardware.connect,
+            ),
             health=self.health,
         )
         uplink.on_up = self._on_up
@@ -132,7 +143,7 @@ class Agent:
         notices = Notices(topics.event, self.identity, self.clock)
         self.health.on_notice = notices.take
         return Bulletin(
-            Surroundings(self.uplink, self.clock, random.random, self.health.vitals),
+            Surroundings(self.uplink, self.clock, self.hardware.chance, self.health.vitals),
             notices=notices,
             announcements=Announcements(
                 self.identity.software, memory=self.memory, congested=self._congested
@@ -164,7 +175,7 @@ class Agent:
             clock=self.clock,
             backlog=self.backlog,
             uplink=self.uplink,
-            chance=random.random,
+            chance=self.hardware.chance,
             counters=self._counters,
         )
         delivery = Delivery(
@@ -249,7 +260,10 @@ class Agent:
 
     # ------------------------------------------------------------------------------------- running
     def _sources(self) -> list[Source]:
-        return list(assembly.sources(self.settings, self.registry, self.pipeline, self.health))
+        return self._sources_of(self.settings)
+
+    def _sources_of(self, settings: Settings) -> list[Source]:
+        return list(self.hardware.sources(settings, self.registry, self.pipeline, self.health))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then end orderly.
@@ -298,7 +312,7 @@ class Agent:
         Raises ConfigError for what cannot be used, and then nothing has changed.
         """
         devices = list(assembly.devices(settings, self.registry, self.workshop))
-        sources = list(assembly.sources(settings, self.registry, self.pipeline, self.health))
+        sources = self._sources_of(settings)
         self.settings, self.devices = settings, devices
         if concern(keys, "devices", "intake"):
             self.pipeline.relist(devices)
@@ -342,17 +356,15 @@ async def serve(
     await agent.run(stop)
 
 
-async def open_agent(settings: Settings, registry: Registry) -> Agent:
+async def open_agent(
+    settings: Settings, registry: Registry, hardware: Hardware | None = None
+) -> Agent:
     """Open the store and put an agent on it. Raises BacklogError when it cannot be opened."""
-    streams = assembly.mint_streams()
-    backlog = SqliteBacklog(
-        settings.store.path,
-        max_bytes=settings.store.max_size_bytes,
-        keep_free=settings.store.keep_free_bytes,
-        ballast=settings.store.ballast_bytes,
-    )
+    hardware = hardware or Hardware()
+    streams = hardware.streams()
+    backlog = hardware.store(settings.store)
     recovery = await backlog.open(streams)
-    agent = Agent(settings, registry, backlog=backlog, streams=streams, recovery=recovery)
+    agent = Agent(settings, registry, OpenStore(backlog, streams, recovery), hardware)
     _log_start(agent)
     return agent
 

@@ -16,6 +16,7 @@ import msgspec
 from gateway.app import Agent, open_agent
 from gateway.config import Settings
 from gateway.errors import UncleanEndError
+from gateway.hardware import Hardware
 from gateway.model import TransportState
 from gateway.registry import Registry
 from gateway.reload import Reloader
@@ -39,6 +40,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     path: Path
     load: Callable[[], Settings]
     set_log_level: Callable[[str], None]
+    hardware: Hardware = Hardware()  # of this machine, unless a simulator hands in another
 
 
 def run(launch: Launch) -> None:
@@ -64,9 +66,8 @@ async def _main(launch: Launch) -> None:
 
     for number in _ENDS:
         loop.add_signal_handler(number, end)
-    await Service(await open_agent(launch.settings, launch.registry), launch, manager).run(
-        stop, wish
-    )
+    agent = await open_agent(launch.settings, launch.registry, launch.hardware)
+    await Service(agent, launch, manager).run(stop, wish)
 
 
 class Service:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway import assembly
-from gateway.app import SESSIONS_AHEAD, Agent
+from gateway.app import SESSIONS_AHEAD, Agent, OpenStore
 from gateway.backlog import SESSIONS_PER_RESERVATION
 from gateway.backlog.memory import Medium, MemoryBacklog
 from gateway.config import load
@@ -40,7 +40,7 @@ async def agent_on(backlog: MemoryBacklog, directory: Path) -> Agent:
     config.write_text(CONFIG)
     streams = assembly.mint_streams()
     recovery = await backlog.open(streams)
-    return Agent(load(config), Registry(), backlog=backlog, streams=streams, recovery=recovery)
+    return Agent(load(config), Registry(), OpenStore(backlog, streams, recovery))
 
 
 def test_no_session_number_is_used_before_its_block_is_durable(tmp_path: Path) -> None:

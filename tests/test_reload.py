@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway import assembly
-from gateway.app import Agent
+from gateway.app import Agent, OpenStore
 from gateway.backlog.memory import MemoryBacklog
 from gateway.config import Settings, load
 from gateway.config.changes import changes, concern
@@ -131,7 +131,7 @@ async def running(path: Path) -> AsyncGenerator[Scene]:
     streams = assembly.mint_streams()
     backlog = MemoryBacklog()
     recovery = await backlog.open(streams)
-    agent = Agent(load(path), discover(), backlog=backlog, streams=streams, recovery=recovery)
+    agent = Agent(load(path), discover(), OpenStore(backlog, streams, recovery))
     began, stop = asyncio.Event(), asyncio.Event()
     agent.on_running = began.set
     task = asyncio.create_task(agent.run(stop))

@@ -27,6 +27,7 @@ from gateway.mqtt import (
 )
 from gateway.uplink import status
 from gateway.uplink.certificates import LOOK_S, Certificates
+from gateway.uplink.link import Connect, Link
 from gateway.uplink.patience import Patience
 from gateway.uplink.presence import Presence, Speaker
 from gateway.uplink.record import Record
@@ -43,7 +44,7 @@ OBSERVATIONS: Final = "obs"  # their turn where the broker allows few messages a
 
 
 class Chances(msgspec.Struct, frozen=True):
-    """Time and chance as the uplink meets them; `chance` is uniform in [0, 1).
+    """Time, chance and the way out as the uplink meets them; `chance` is uniform in [0, 1).
 
     `look` is the sleep between two looks at the certificates.
     """
@@ -52,6 +53,7 @@ class Chances(msgspec.Struct, frozen=True):
     chance: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     look: Callable[[float], Awaitable[None]] = asyncio.sleep
+    connect: Connect = Connection
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -117,7 +119,7 @@ class MqttUplink:
         self._record = Record(health)
         self._patience = Patience(chances.chance, chances.sleep)
         self._certificates = self._watched(settings)
-        self._connection: Connection | None = None  # that takes messages
+        self._connection: Link | None = None  # that takes messages
         self._presence: Presence | None = None
         self._receive_maximum = RECEIVE_MAXIMUM
         self._max_packet_bytes = MAX_PACKET_BYTES
@@ -274,8 +276,8 @@ class MqttUplink:
         self._patience.begin()
         self._certificates.use()
         self._record.attempt(settings, self._session)
-        will = status.will(speaker.identity, self._session)
-        async with Connection(settings, Will(speaker.topics.status, will)) as connection:
+        will = Will(speaker.topics.status, status.will(speaker.identity, self._session))
+        async with self._chances.connect(settings, will) as connection:
             self._record.up()
             self._receive_maximum = connection.receive_maximum
             self._max_packet_bytes = connection.max_packet_bytes
@@ -292,9 +294,7 @@ class MqttUplink:
             self.on_five(self._five_at)
         return "full"
 
-    async def _attend(
-        self, connection: Connection, presence: Presence, place: "_Place"
-    ) -> UplinkError:
+    async def _attend(self, connection: Link, presence: Presence, place: "_Place") -> UplinkError:
         self._connection, self._presence = connection, presence
         self._renewed.set()
         since_ns = self._chances.clock.boot_ns()
@@ -309,7 +309,7 @@ class MqttUplink:
         return error
 
     async def _beat_until_closed(
-        self, connection: Connection, presence: Presence, place: "_Place"
+        self, connection: Link, presence: Presence, place: "_Place"
     ) -> UplinkError:
         chances = self._chances
         async with asyncio.TaskGroup() as group:
@@ -324,7 +324,7 @@ class MqttUplink:
                 task.cancel()
         return error
 
-    async def _retire(self, connection: Connection, presence: Presence, place: "_Place") -> None:
+    async def _retire(self, connection: Link, presence: Presence, place: "_Place") -> None:
         """When the next connection is to be another one, leave this one in order."""
         cause = await self._patience.cut_short()
         self._connection = None  # it came up while it was cut

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from gateway.model import Outcome
-from gateway.mqtt import Connection
 from gateway.uplink import status
 from gateway.uplink.heartbeat import Heartbeat
+from gateway.uplink.link import Link
 from gateway.uplink.status import Identity, Standing, StatusReport, StatusSource
 from gateway.uplink.topics import Topics
 
@@ -29,7 +29,7 @@ class Presence:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Link,
         speaker: Speaker,
         standing: Standing,
         told: Callable[[StatusReport], None],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway import assembly
-from gateway.app import Agent
+from gateway.app import Agent, OpenStore
 from gateway.backlog.memory import Medium, MemoryBacklog
 from gateway.config import load
 from gateway.model import Loss, Moment
@@ -33,7 +33,7 @@ async def next_run(medium: Medium, config: Path) -> tuple[Agent, MemoryBacklog]:
     backlog = MemoryBacklog(medium=medium)
     recovery = await backlog.open(streams)
     settings = load(config)
-    agent = Agent(settings, Registry(), backlog=backlog, streams=streams, recovery=recovery)
+    agent = Agent(settings, Registry(), OpenStore(backlog, streams, recovery))
     return agent, backlog
 
 

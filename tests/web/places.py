@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gateway import assembly
-from gateway.app import Agent
+from gateway.app import Agent, OpenStore
 from gateway.backlog.memory import MemoryBacklog
 from gateway.config import Settings, load
 from gateway.registry import discover
@@ -95,7 +95,7 @@ async def agent_of(settings: Settings) -> Agent:
     streams = assembly.mint_streams()
     backlog = MemoryBacklog()
     recovery = await backlog.open(streams)
-    return Agent(settings, discover(), backlog=backlog, streams=streams, recovery=recovery)
+    return Agent(settings, discover(), OpenStore(backlog, streams, recovery))
 
 
 @asynccontextmanager
