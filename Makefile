@@ -13,6 +13,7 @@ BROKER ?=#         make demo BROKER=host:port
 OUTAGE ?=#         make demo OUTAGE=1: with a broker that comes and goes
 TESTS ?=#          make test TESTS=tests/core
 WORKERS ?= 4#      make test WORKERS=0: in one process, to debug; most tests wait, so more than the 2 cores of CI
+ROUNDS ?= 20#      make fuzz ROUNDS=200: for a night
 OPTIONS ?=#        make bench OPTIONS="--quick --json results.json"
 UPGRADE ?=#        make lock UPGRADE=1: newer versions, not only what pyproject.toml asks for
 ARCH ?= arm64#     make package ARCH=armhf: the processor, in Debian's word (amd64, arm64, armhf)
@@ -70,6 +71,16 @@ test: test-packages $(DEV) esptool ## Run the tests (TESTS=tests/core: some of t
 	@tools/umqtt || echo 'ugw: going on without: what needs umqtt is skipped.'
 	@tools/cloud-init || echo 'ugw: going on without: what needs cloud-init is skipped.'
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m 'not long' $(TESTS)
+
+# What keeps observations, where a search pays: state machines, and the properties beside them.
+SEARCHED := tests/delivery tests/backlog tests/bulletin tests/esp32/test_segments.py tests/esp32/test_delivery.py
+
+.PHONY: fuzz
+fuzz: $(DEV) ## Search for faults with random examples (ROUNDS=200 TESTS=tests/delivery): each prints how it is seen again
+	@for round in $$(seq $(ROUNDS)); do \
+		echo "round $$round of $(ROUNDS)"; \
+		$(BIN)/pytest --quiet -n $(WORKERS) --dist worksteal -m 'not long' --hypothesis-profile=search $(or $(TESTS),$(SEARCHED)) || exit 1; \
+	done
 
 .PHONY: check
 check: $(DEV) lint types imports test ## Everything a change must pass: format, lint, types, imports, tests, docs
