@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from gateway import assembly
-from gateway.app import Agent
+from gateway.app import Agent, OpenStore
 from gateway.backlog.sqlite import SqliteBacklog
 from gateway.backlog.sqlite.connection import Connect, connect
 from gateway.config import Settings, load
@@ -84,7 +84,7 @@ async def agent_on(backlog: WatchedBacklog, settings: Settings) -> AsyncGenerato
     """Run an agent on this store; it ends in order, with both of its laws kept."""
     streams = assembly.mint_streams()
     recovery = await backlog.open(streams)
-    agent = Agent(settings, discover(), backlog=backlog, streams=streams, recovery=recovery)
+    agent = Agent(settings, discover(), OpenStore(backlog, streams, recovery))
     stop = asyncio.Event()
     task = asyncio.create_task(agent.run(stop), name="agent")
     try:
