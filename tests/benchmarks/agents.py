@@ -19,6 +19,7 @@ from gateway.app import Agent, OpenStore
 from gateway.backlog.sqlite import SqliteBacklog
 from gateway.backlog.sqlite.connection import Connect, connect
 from gateway.config import Settings, load
+from gateway.hardware import Hardware
 from gateway.model import Bundle
 from gateway.registry import discover
 from gateway.sim import lifeline
@@ -80,11 +81,13 @@ async def agent_at(
 
 
 @asynccontextmanager
-async def agent_on(backlog: WatchedBacklog, settings: Settings) -> AsyncGenerator[Subject]:
+async def agent_on(
+    backlog: WatchedBacklog, settings: Settings, hardware: Hardware | None = None
+) -> AsyncGenerator[Subject]:
     """Run an agent on this store; it ends in order, with both of its laws kept."""
     streams = assembly.mint_streams()
     recovery = await backlog.open(streams)
-    agent = Agent(settings, discover(), OpenStore(backlog, streams, recovery))
+    agent = Agent(settings, discover(), OpenStore(backlog, streams, recovery), hardware)
     stop = asyncio.Event()
     task = asyncio.create_task(agent.run(stop), name="agent")
     try:

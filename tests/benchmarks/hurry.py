@@ -9,10 +9,8 @@ import selectors
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
-from unittest import mock
 
-from gateway import app
-from gateway.clock import SystemClock, Word
+from gateway.clock import Word
 
 T = TypeVar("T")
 
@@ -66,14 +64,6 @@ class HurriedLoop(asyncio.SelectorEventLoop):
 
 
 def run(faster: int, work: Callable[[HurriedHost], Coroutine[Any, Any, T]]) -> T:
-    """Run `work` in hurried time; agents made in it live in that, too."""
-    host = HurriedHost(faster)
-
-    def clock(source: Any) -> SystemClock:  # noqa: ANN401 - as the agent calls it
-        return SystemClock(source, host)
-
-    with (
-        mock.patch.object(app, "SystemClock", clock),
-        asyncio.Runner(loop_factory=lambda: HurriedLoop(faster)) as runner,
-    ):
-        return runner.run(work(host))
+    """Run `work` in hurried time; agents given that host live in it, too."""
+    with asyncio.Runner(loop_factory=lambda: HurriedLoop(faster)) as runner:
+        return runner.run(work(HurriedHost(faster)))

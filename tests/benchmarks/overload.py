@@ -22,6 +22,7 @@ import msgspec
 
 from gateway.admission import Device
 from gateway.backlog.sqlite.connection import connect
+from gateway.hardware import Hardware
 from gateway.model import ObservationClass
 from tests.benchmarks import traffic
 from tests.benchmarks.agents import Subject, WatchedBacklog, agent_on, settings_at
@@ -243,7 +244,7 @@ async def _measure(plan: Plan, host: HurriedHost, directory: Path) -> Run:
         settings = settings_at(directory / "etc", port=broker.port)
         store = directory / "store"
         backlog = WatchedBacklog(store, max_bytes=plan.store_bytes, connect=connect)
-        async with agent_on(backlog, settings) as subject:
+        async with agent_on(backlog, settings, Hardware(host=host)) as subject:
             await subject.connected()
             crowd = Crowd(subject)
             steps = [
