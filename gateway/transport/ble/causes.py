@@ -31,6 +31,7 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True):
     powered: bool = False
     discovering: bool = False
     monitors: bool = False  # offers passive scanning (AdvertisementMonitorManager1)
+    finds_service_data: bool = True  # in it, by its UUID
     refusal: str = ""  # D-Bus error name where BlueZ would not tell
 
 

@@ -7,6 +7,7 @@ never starts bluetoothd and never hears of a device.
 
 import asyncio
 import random
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -29,6 +30,12 @@ _ABSENT = (  # what is answered for an object or an interface that is not there
     "org.freedesktop.DBus.Error.InvalidArgs",
     "org.freedesktop.DBus.Error.ServiceUnknown",
 )
+# From then on bluetoothd, where it compares itself, compares what it has taken apart (its commits
+# bc2ab4ba3 and b0656c2cf, issues 652 and 901): no service data at first, since 5.71 service data
+# without the UUID before it. What a driver looks for is never found.
+_TAKES_APART = (5, 69)
+_LATER_THAN_ANY = (255, 255)
+_MODALIAS = re.compile(r"v1D6Bp0246d([0-9A-F]{2})([0-9A-F]{2})")  # its own product, its version
 _FIRST_RETRY_S = 0.1
 _MOST_RETRY_S = 5.0
 
@@ -163,6 +170,8 @@ class Watcher:
             powered=bool(properties.get("Powered")),
             discovering=bool(properties.get("Discovering")),
             monitors="or_patterns" in monitors.get("SupportedMonitorTypes", ()),
+            finds_service_data="controller-patterns" in monitors.get("SupportedFeatures", ())
+            or _version(properties.get("Modalias", "")) < _TAKES_APART,
         )
 
     async def _properties(self, bus: SystemBus, interface: str) -> dict[str, Any] | None:
@@ -190,3 +199,9 @@ def _is_upset(signal: Message) -> bool:
     if signal.member in ("InterfacesAdded", "InterfacesRemoved"):
         return _ADAPTER in signal.body[1]
     return signal.member == "NameOwnerChanged"
+
+
+def _version(modalias: str) -> tuple[int, int]:
+    """Return the version of bluetoothd: 5.66 of usb:v1D6Bp0246d0542; unsaid, a late one."""
+    found = _MODALIAS.search(modalias)
+    return (int(found[1], 16), int(found[2], 16)) if found else _LATER_THAN_ANY

@@ -175,6 +175,11 @@ CAUSES: Final[Mapping[str, str]] = {
         "aktive Suche: BlueZ bietet keine passive (braucht Linux 5.10, BlueZ 5.56 und bluetoothd "
         "--experimental)"
     ),
+    "active scan: this BlueZ does not find service data in a passive one, for the adapter does "
+    "not compare it by itself": (
+        "aktive Suche: in einer passiven findet dieses BlueZ keine Service-Daten, denn der "
+        "Adapter vergleicht sie nicht selbst"
+    ),
     "active scan: the passive one was refused: {reason}": (
         "aktive Suche: die passive wurde verweigert: {reason}"
     ),
