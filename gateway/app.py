@@ -94,7 +94,10 @@ class Agent:
         self.clock = SystemClock(settings.clock.source, self.hardware.host)
         self.health = Health(self.clock)
         self.workshop = Workshop(
-            self.clock, chance=self.hardware.chance, pulse=self.health.vitals.pulse
+            self.clock,
+            chance=self.hardware.chance,
+            pulse=self.health.vitals.pulse,
+            hire=self.hardware.hire,
         )
         self.devices = list(assembly.devices(settings, registry, self.workshop))
         self.identity = Software(
@@ -123,7 +126,8 @@ class Agent:
                 self.clock,
                 self.hardware.chance,
                 self.health.vitals.pulse("uplink").pause,
-                connect=self.hardware.connect,
+                self.hardware.look,
+                self.hardware.connect,
             ),
             health=self.health,
         )
@@ -277,10 +281,7 @@ class Agent:
             codecs = group.create_task(self.workshop.run(), name="codecs")
             bulletin = group.create_task(self.bulletin.run(), name="bulletin")
             vigil = group.create_task(self.vigil.run(), name="vigil")
-            watch = group.create_task(
-                ClockWatch(self.clock, self.health).run(self.health.vitals.pulse("clock")),
-                name="clock",
-            )
+            watch = group.create_task(self._watch_clock(), name="clock")
             self.hearing = Hearing(group, self.health)
             await self.hearing.become(self._sources())
             self.on_running()
@@ -305,6 +306,10 @@ class Agent:
             uplink.cancel()
         if unkept is not None:
             raise UncleanEndError(*unkept)
+
+    async def _watch_clock(self) -> None:
+        pulse = self.health.vitals.pulse("clock")
+        await ClockWatch(self.clock, self.health).run(pulse, self.hardware.clock_news)
 
     async def become(self, settings: Settings, keys: Sequence[str]) -> None:
         """Go on with other settings; `keys` are those that differ.

@@ -4,6 +4,7 @@ Nothing of ours depends on being told: what is dated is dated by the clock's rea
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from gateway.clock import Clock
@@ -16,6 +17,8 @@ LOOK_EVERY_S: Final = 1.0
 STEP_NS: Final = 1_000_000_000  # between two looks; the kernel slews a clock far slower than that
 _NS_PER_MS: Final = 1_000_000
 
+News = Callable[[], Awaitable[None]]  # waits until something may have changed
+
 
 class ClockWatch:
     """Compares what the clock shows and is worth with what it was a moment ago."""
@@ -25,10 +28,10 @@ class ClockWatch:
         self._health = health
         self._before = clock.reading()
 
-    async def run(self, pulse: Pulse) -> None:
-        """Watch until cancelled."""
+    async def run(self, pulse: Pulse, news: News | None = None) -> None:
+        """Watch until cancelled: look at each `news`, without it each second."""
         while True:
-            await pulse.pause(LOOK_EVERY_S)
+            await (news() if news else pulse.pause(LOOK_EVERY_S))
             self.look()
 
     def look(self) -> None:

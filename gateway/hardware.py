@@ -4,8 +4,9 @@ By default it is this machine. A simulator hands in others, and the agent does n
 touches the world outside comes to it through here.
 """
 
+import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 
@@ -13,6 +14,8 @@ from gateway import assembly
 from gateway.backlog.contract import Backlog
 from gateway.backlog.sqlite import SqliteBacklog
 from gateway.clock import Host
+from gateway.clock_watch import News
+from gateway.codecs.workshop import Hire, Worker
 from gateway.config import Settings, StoreSettings
 from gateway.health import Health
 from gateway.hearing import Source
@@ -43,3 +46,6 @@ class Hardware(msgspec.Struct, frozen=True, kw_only=True):
     store: Callable[[StoreSettings], Backlog] = sqlite_store  # not open yet
     connect: Connect = Connection
     sources: Sources = assembly.sources
+    hire: Hire = Worker.start  # who runs vendors' codecs
+    clock_news: News | None = None  # waits for a change of `host`; None: a look each second
+    look: Callable[[float], Awaitable[None]] = asyncio.sleep  # between two at certificates

@@ -28,6 +28,7 @@ from gateway.dial import TlsSettings, dial, why_lost
 from gateway.errors import UplinkError
 from gateway.model import Outcome
 from gateway.packet_socket import PacketSocket, publish_packet
+from gateway.reasons import disconnected, hint, no_answer, outcome, refused
 from gateway.turns import Turns
 
 Done = Callable[[Outcome], None]
@@ -42,37 +43,10 @@ SLOWEST_LINK: Final = 500  # bytes per second
 
 _QOS: Final = 1
 _MAX_PACKET_ID: Final = 65_535  # MQTT 5, 2.2.1
-_UNSUPPORTED_VERSION: Final = 0x84
 _DISCONNECT: Final = b"\xe0\0"  # normal disconnection, in both versions (MQTT 5, 3.14)
 _SUCCESS: Final = Outcome(0)
 _MUTE: Final = logging.Logger("paho", logging.CRITICAL + 1)  # noqa: LOG001 - all it has to say is told here
 _LOOK_S: Final = 1.0  # how often paho is let look at the keepalive
-
-# Reason codes of PUBACK (MQTT 5, 3.4.2.1).
-_PUBACK: Final = {
-    0x10: "No matching subscribers",
-    0x80: "Unspecified error",
-    0x83: "Implementation specific error",
-    0x87: "Not authorized",
-    0x90: "Topic Name invalid",
-    0x91: "Packet identifier in use",
-    0x97: "Quota exceeded",
-    0x99: "Payload format invalid",
-}
-
-# Reason codes of CONNACK and DISCONNECT (MQTT 5, 2.4) -> remedy.
-_REMEDY: Final = {
-    0x85: "choose another mqtt.client_id",
-    0x86: "check mqtt.username and mqtt.password",
-    0x87: "check mqtt.username and mqtt.password; or the broker does not admit this client id",
-    0x8A: "the broker has banned this gateway",
-    0x8E: "another client uses the same mqtt.client_id: give each gateway its own",
-    0x9A: "the broker must allow retained messages: status is one",
-}
-
-
-class VersionRefusedError(UplinkError):
-    """The broker says in so many words that it does not speak MQTT 5."""
 
 
 class MqttSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,10 +190,7 @@ class Connection:
                 await self._connect()
         except TimeoutError:
             self.close("no answer")
-            message = f"{self._where} does not answer"
-            raise UplinkError(
-                message, "is it an MQTT broker, and is the way to it open?"
-            ) from None
+            raise no_answer(self._where) from None
         except BaseException:
             self.close("not connected")
             raise
@@ -280,7 +251,7 @@ class Connection:
         self._outstanding_bytes -= size
         while self._held and len(self._outstanding) < self._receive_maximum:
             self._send(self._held.take())
-        done(_outcome(code) if code else _SUCCESS)
+        done(outcome(code) if code else _SUCCESS)
         self._tell_idle()
 
     def _finish(self, done: Done, outcome: Outcome) -> None:
@@ -311,10 +282,7 @@ class Connection:
         self._end(UplinkError(str(reason), reason.remedy or self._hint()))
 
     def _hint(self) -> str:
-        if not self._answer.done():
-            wanted = "a certificate (mqtt.tls.cert)" if self._settings.tls else "TLS (mqtt.tls)"
-            return f"does the broker want {wanted}, or another mqtt.version?"
-        return "if it comes back: is mqtt.client_id used twice?"
+        return hint(accepted=self._answer.done(), tls=self._settings.tls is not None)
 
     # ------------------------------------------------------------------------- what paho calls
     def _on_connect(
@@ -323,7 +291,7 @@ class Connection:
         if self._answer.done():
             return
         if code.is_failure:
-            self._answer.set_result(_refused(self._where, code))
+            self._answer.set_result(refused(self._where, code.value))
         elif getattr(limits, "MaximumQoS", _QOS) < _QOS:
             self._answer.set_result(UplinkError(f"{self._where} offers QoS 0 only, not 1"))
         else:
@@ -351,8 +319,7 @@ class Connection:
         _p: Properties | None,
     ) -> None:
         if flags.is_disconnect_packet_from_server:
-            cause = f"the broker disconnected: {code}"
-            self._end(UplinkError(cause, _REMEDY.get(code.value, "")), code.value)
+            self._end(disconnected(code.value), code.value)
         else:
             self._end(UplinkError(f"the connection ended: {code}", self._hint()))
 
@@ -384,14 +351,3 @@ def _client(settings: MqttSettings, will: Will | None) -> aiomqtt.Client:
     # Else paho answers a refusal of 3.1.1 by opening a connection of its own, with MQTT 3.1.
     client._client._reconnect_on_failure = False  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
     return client
-
-
-def _outcome(code: int) -> Outcome:
-    return Outcome(code, _PUBACK.get(code, f"reason code 0x{code:02x}"))
-
-
-def _refused(where: str, code: ReasonCode) -> UplinkError:
-    message = f"{where} refused the connection: {code}"
-    if code.value == _UNSUPPORTED_VERSION:
-        return VersionRefusedError(message, "set mqtt.version to 3.1.1")
-    return UplinkError(message, _REMEDY.get(code.value, ""))

@@ -244,8 +244,10 @@ class MemoryBacklog:
         heads = tuple(_head(row, self._medium.rows[row]) for row in there)
         for row in there:
             self._medium.size -= self._medium.rows.pop(row).size
+        unheld = set(there) - self._leased  # few: what is settled is leased
         self._leased.difference_update(there)
-        self._free = sorted(set(self._free).difference(there))
+        if unheld:
+            self._free = sorted(set(self._free) - unheld)
         return heads
 
     # ------------------------------------------------------------------------- dropped and aside
@@ -318,8 +320,8 @@ class MemoryBacklog:
     async def oldest(self) -> Bundle | None:
         """Return the oldest bundle kept."""
         self._require_open()
-        readable = self._medium.rows.keys() - self._medium.damaged
-        return self._medium.rows[min(readable)] if readable else None
+        rows, damaged = self._medium.rows, self._medium.damaged  # rows stand in their order
+        return next((bundle for row, bundle in rows.items() if row not in damaged), None)
 
     async def first_unsettled(self, stream: str) -> int | None:
         """Return the lowest sequence number kept of a stream of this run."""

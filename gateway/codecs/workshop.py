@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -75,7 +75,9 @@ class _Request(msgspec.Struct, frozen=True):
     input: Input
 
 
-class _Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the worker says to a request."""
+
     output: str = ""
     limit: str = ""
     error: str = ""
@@ -85,6 +87,34 @@ class _Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class WorkerLostError(Exception):
     """The worker has died, was killed for its silence, or speaks nonsense."""
+
+
+def output_of(reply: Reply) -> Output:
+    """Return what a codec returned. Raises CodecError."""
+    if reply.limit or reply.error:
+        reason = refusal.CODEC_LIMIT if reply.limit else refusal.CODEC_ERROR
+        raise CodecError(reason, reply.limit or reply.error)
+    return understand(reply.output)
+
+
+class Hand(Protocol):
+    """Who runs codecs: a `Worker`, or a simulated one."""
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        ...
+
+    async def ask(self, codec: Codec, given: Input) -> Output:
+        """Run a codec once. Raises CodecError, or WorkerLostError; then the worker has ended."""
+        ...
+
+    async def end(self) -> None:
+        """Kill it, and see it gone."""
+        ...
+
+
+Hire = Callable[[], Awaitable[Hand]]  # raises WorkerLostError
 
 
 class Worker:
@@ -152,10 +182,7 @@ class Worker:
         except WorkerLostError:
             await self.end()
             raise
-        if reply.limit or reply.error:
-            reason = refusal.CODEC_LIMIT if reply.limit else refusal.CODEC_ERROR
-            raise CodecError(reason, reply.limit or reply.error)
-        return understand(reply.output)
+        return output_of(reply)
 
     async def end(self) -> None:
         """Kill it, and see it gone."""
@@ -163,7 +190,7 @@ class Worker:
             self._process.kill()
         await self._process.communicate()
 
-    async def _exchange(self, request: _Request) -> _Reply:
+    async def _exchange(self, request: _Request) -> Reply:
         body = msgspec.json.encode(request)
         try:
             self._requests.write(len(body).to_bytes(_HEAD, "big") + body)
@@ -173,7 +200,7 @@ class Worker:
             raise WorkerLostError(message) from error
         return await self._read()
 
-    async def _read(self) -> _Reply:
+    async def _read(self) -> Reply:
         try:
             size = int.from_bytes(await self._replies.readexactly(_HEAD), "big")
             return _REPLY.decode(await self._replies.readexactly(min(size, MAX_BYTES)))
@@ -185,7 +212,7 @@ class Worker:
             raise WorkerLostError(message) from error
 
 
-_REPLY: Final = msgspec.json.Decoder(_Reply)
+_REPLY: Final = msgspec.json.Decoder(Reply)
 
 
 class Desk(msgspec.Struct, frozen=True):
@@ -222,6 +249,7 @@ class Workshop:
         *,
         chance: Callable[[], float],
         pulse: Callable[[str, Callable[[], None]], Pulse],
+        hire: Hire = Worker.start,
     ) -> None:
         self._clock = clock
         self._chance = chance
@@ -229,7 +257,8 @@ class Workshop:
         self._come = asyncio.Event()
         self._pulse = pulse("codecs", self._come.set)
         self._pause: Callable[[float], Awaitable[None]] = self._pulse.pause
-        self._worker: Worker | None = None
+        self._hire = hire
+        self._worker: Hand | None = None
         self._lost = 0  # workers in a row
         self._rests: dict[str, _Rest] = {}  # by codec that met one
         self._failing: set[str] = set()  # codecs of which was told that they fail
@@ -286,7 +315,7 @@ class Workshop:
     async def _has_worker(self) -> bool:
         if self._worker is None:
             try:
-                self._worker = await Worker.start()
+                self._worker = await self._hire()
             except WorkerLostError as error:
                 await self._back_off(error)
         return self._worker is not None

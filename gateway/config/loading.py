@@ -54,9 +54,12 @@ def load(  # noqa: PLR0913 - what a configuration is checked against, each by it
     return _validated(document, Settings, surroundings)
 
 
-def load_model(text: str, name: str, model: type[Model]) -> Model:
-    """Read any YAML document into its pydantic model; `name` is what findings call the file."""
-    return _validated(read_document(text, name), model, None)
+def load_model(text: str, name: str, model: type[Model], *, context: object = None) -> Model:
+    """Read any YAML document into its pydantic model; `name` is what findings call the file.
+
+    `context` is what its validators are handed.
+    """
+    return _validated(read_document(text, name), model, context)
 
 
 def read_file(path: Path, *, remedy: str = "") -> str:
@@ -79,13 +82,13 @@ def _not_utf8(path: Path, error: UnicodeDecodeError, remedy: str) -> InvalidConf
     return InvalidConfigError([finding], remedy)
 
 
-def _validated(document: Document, model: type[Model], surroundings: Surroundings | None) -> Model:
+def _validated(document: Document, model: type[Model], context: object) -> Model:
     if document.data is None and not document.findings:
         message = "the file is empty" if not document.values else "keys and values are needed"
         raise InvalidConfigError([Finding(file=document.name, message=message)])
     findings = list(document.findings)
     try:
-        result = model.model_validate(document.data, context=surroundings)
+        result = model.model_validate(document.data, context=context)
     except ValidationError as error:
         findings += findings_of(document, model, error.errors(include_url=False))
         raise InvalidConfigError(findings) from None

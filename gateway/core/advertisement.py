@@ -21,6 +21,7 @@ LISTED_SERVICE = 0x03
 _LISTS = {0x02: 2, 0x03: 2, 0x04: 4, 0x05: 4, 0x06: 16, 0x07: 16}  # type -> bytes of a UUID
 _SHORTENED_NAME = 0x08
 _UUID_SIZES = {SERVICE_DATA: 2, 0x20: 4, 0x21: 16}  # service data: type -> bytes of the UUID
+SERVICE_DATA_TYPES = frozenset(_UUID_SIZES)  # on the air; structures have SERVICE_DATA for all
 _COMPANY_SIZE = 2
 _BASE_UUID = 0x00000000_0000_1000_8000_00805F9B34FB  # Core Specification, Vol 3, Part B, 2.5.1
 _BASE_BITS = 96

@@ -22,9 +22,9 @@ from gateway.mqtt import (
     Connection,
     Done,
     MqttSettings,
-    VersionRefusedError,
     Will,
 )
+from gateway.reasons import VersionRefusedError
 from gateway.uplink import status
 from gateway.uplink.certificates import LOOK_S, Certificates
 from gateway.uplink.link import Connect, Link

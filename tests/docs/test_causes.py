@@ -13,6 +13,7 @@ FIRST_CELL = re.compile(r"^\| (`.+?) \| ", re.MULTILINE)
 SPAN = re.compile(r"`([^`]+)`")
 FEW_WORDS = 3  # fewer are no sentence but a name
 DIAL, MQTT, UPLINK = "gateway/dial.py", "gateway/mqtt.py", "gateway/uplink/mqtt.py"
+REASONS = "gateway/reasons.py"
 CAUSES = "gateway/transport/ble/causes.py"
 RADIOS = (
     CAUSES,
@@ -53,6 +54,7 @@ BROKER = Page(
     frozenset(
         said.arguments(DIAL, "UplinkError")
         | said.arguments(MQTT, "UplinkError")
+        | said.arguments(REASONS, "UplinkError")
         | said.arguments(UPLINK, "UplinkError")
         | said.values(DIAL, "_CERTIFICATE")
         | said.values(DIAL, "_ALERTS")

@@ -18,10 +18,10 @@ from gateway.mqtt import (
     RECEIVE_MAXIMUM,
     Connection,
     MqttSettings,
-    VersionRefusedError,
     Will,
 )
 from gateway.packet_socket import publish_packet
+from gateway.reasons import VersionRefusedError
 from gateway.sim.broker import Answer, Offer, ScriptedBroker
 from gateway.sim.proxy import Line, Proxy
 from tests.brokers import HANG_S, Message, Mosquitto, Subscriber, free_port, strict_run

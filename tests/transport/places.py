@@ -7,8 +7,6 @@ from functools import cache
 from typing import Protocol
 
 import pytest
-from dbus_fast import Message, Variant
-from dbus_fast.aio.message_bus import MessageBus
 
 from gateway.clock import Clock, SystemClock
 from gateway.driver import Modem
@@ -17,7 +15,6 @@ from gateway.model import Frame, Transport, TransportState
 from gateway.registry import Registry, discover
 from gateway.sim.bluez import BluezOptions
 from gateway.sim.bluez_air import Advertisement, uuid_text
-from gateway.sim.bluez_names import PROPERTIES, SERVICE
 from gateway.sim.sensors import LoraPacket
 from gateway.sim.serial_modem import SerialModem
 from gateway.sim.world import World
@@ -194,19 +191,9 @@ class BlePlace(Place):
         self.world.advertise(Advertisement(address=address, services=services))
 
     async def set_flag(self, path: str, interface: str, name: str, *, value: bool) -> None:
-        """Change a property in BlueZ, as its owner or another program does."""
-        bus = await MessageBus(bus_address=self.world.bus.address).connect()
-        call = Message(
-            destination=SERVICE,
-            path=path,
-            interface=PROPERTIES,
-            member="Set",
-            signature="ssv",
-            body=[interface, name, Variant("b", value)],
-        )
-        await bus.call(call)
-        bus.disconnect()
-        await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
+        """Have BlueZ change a property of itself, whether or not a client may set it."""
+        self.world.bluez.change(path, interface, name, value=value)
+        await self.world.bluez.settle()
 
     def calls(self, member: str) -> int:
         """How often BlueZ was called so."""

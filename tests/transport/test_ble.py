@@ -8,6 +8,7 @@ import pytest
 
 from gateway.model import TransportState
 from gateway.sim import bluez_names as names
+from gateway.sim import bluez_profiles
 from gateway.sim.bluez import BluezOptions
 from gateway.sim.bluez_air import Advertisement, uuid_text
 from gateway.transport.ble import BleSettings
@@ -16,7 +17,9 @@ from tests.transport.places import SENSOR, AtBle, BlePlace, until
 UP, DOWN = TransportState.UP, TransportState.DOWN
 STRANGER = "DE:AD:BE:EF:00:0%d"
 PATTERNS = ((0x16, 0, b"\xd2\xfc"),)
+MANUFACTURER_ALONE = ((0xFF, 0, b"\x99\x04"),)
 PASSIVE = BleSettings(patterns=PATTERNS)
+LONG_UUID = BleSettings(patterns=((0x21, 0, bytes(range(16))),))
 ACTIVE = BleSettings(scan="active")
 BOTH = pytest.mark.parametrize("settings", [PASSIVE, ACTIVE], ids=["passive", "active"])
 
@@ -47,6 +50,8 @@ def test_an_advertisement_becomes_one_frame_with_all_its_structures(
             (0xFF, 0x004C, b""),
             (0x16, 0xFCD2, b"\x40\x02"),
             (0x16, long_uuid, b"\x01"),
+            (0x03, 0xFCD2, b""),  # BlueZ since 5.69: service data makes its UUID one of the UUIDs
+            (0x03, long_uuid, b""),
             (0x09, 0, b"Lessingplatz \xc3\xb6"),
         }
         assert frame.rssi_dbm == -71
@@ -182,8 +187,9 @@ def test_one_line_is_logged_per_change_of_state(
 def test_a_passive_scan_asks_no_device_for_anything(at_ble: AtBle) -> None:
     async def scenario(place: BlePlace) -> None:
         await place.hears()
-        assert place.calls("StartDiscovery") == 0
+        await place.is_(UP)
         assert place.record.cause == ""
+        assert place.calls("StartDiscovery") == 0
 
     at_ble(scenario, PASSIVE)
 
@@ -193,6 +199,8 @@ def test_a_passive_scan_asks_no_device_for_anything(at_ble: AtBle) -> None:
     [
         (PASSIVE, BluezOptions(monitors=False), "BlueZ offers no passive scan"),
         (BleSettings(), BluezOptions(), "no listed device has a pattern"),
+        (PASSIVE, BluezOptions(profile="5.82", offload=False), "this BlueZ does not find"),
+        (LONG_UUID, BluezOptions(profile="5.82", offload=False), "this BlueZ does not find"),
     ],
 )
 def test_where_no_passive_scan_is_to_be_had_it_is_active_and_says_so(
@@ -205,6 +213,19 @@ def test_where_no_passive_scan_is_to_be_had_it_is_active_and_says_so(
         assert place.counters["active_instead_of_passive"] == 1
 
     at_ble(scenario, settings, bluez=bluez)
+
+
+def test_service_data_is_looked_for_actively_from_the_first_release_that_does_not_find_it(
+    at_ble: AtBle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of BlueZ's tags 5.69 is the first with its commit bc2ab4ba3.
+    first = msgspec.structs.replace(bluez_profiles.PROFILES["5.82"], version=(5, 69))
+    monkeypatch.setattr(bluez_profiles, "PROFILES", {"5.69": first})
+
+    async def scenario(place: BlePlace) -> None:
+        await place.is_(UP, "active scan: this BlueZ does not find")
+
+    at_ble(scenario, PASSIVE, bluez=BluezOptions(profile="5.69", offload=False))
 
 
 def test_where_a_passive_scan_is_refused_it_is_active_until_the_next_start(at_ble: AtBle) -> None:
@@ -267,3 +288,22 @@ def test_above_the_limit_bluez_and_bleak_forget_strangers_and_nobody_else(
 
     limited = BleSettings(scan=settings.scan, patterns=settings.patterns, most_listed=100)
     at_ble(scenario, limited)
+
+
+@pytest.mark.parametrize(
+    ("bluez", "patterns"),
+    [
+        (BluezOptions(profile="5.66", offload=False), PATTERNS),
+        (BluezOptions(profile="5.82", offload=True), PATTERNS),
+        (BluezOptions(profile="5.82", offload=False), MANUFACTURER_ALONE),
+    ],
+    ids=["compares as it should", "the adapter compares", "nothing in service data is wanted"],
+)
+def test_where_what_is_wanted_would_be_found_the_scan_is_passive(
+    at_ble: AtBle, bluez: BluezOptions, patterns: tuple[tuple[int, int, bytes], ...]
+) -> None:
+    async def scenario(place: BlePlace) -> None:
+        await place.is_(UP)
+        assert place.calls("StartDiscovery") == 0
+
+    at_ble(scenario, BleSettings(patterns=patterns), bluez=bluez)

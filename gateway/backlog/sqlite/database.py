@@ -17,6 +17,7 @@ from gateway.backlog.sqlite import rows as rows_
 from gateway.backlog.sqlite import runs, tables
 from gateway.backlog.sqlite import tally as tallies
 from gateway.backlog.sqlite.file import Limits, StoreFile
+from gateway.backlog.sqlite.medium import Free, free_bytes
 from gateway.backlog.sqlite.schema import INSERT_BUNDLE, RowValues, row_of
 from gateway.backlog.sqlite.tally import ROWS_BETWEEN, Tally
 from gateway.errors import BacklogError
@@ -45,8 +46,10 @@ class Opened(msgspec.Struct, frozen=True):
 class Database:
     """One store in one directory."""
 
-    def __init__(self, directory: Path, limits: Limits, connect: rim.Connect) -> None:
-        self.file = StoreFile(directory, limits, connect)
+    def __init__(
+        self, directory: Path, limits: Limits, connect: rim.Connect, free: Free = free_bytes
+    ) -> None:
+        self.file = StoreFile(directory, limits, connect, free)
         self.asides = (0, 0)  # bundles and bytes set aside; written here, read anywhere
         self._written_row = 0  # the next row, as the tally in the file has it
         self._run = 0

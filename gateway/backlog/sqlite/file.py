@@ -13,7 +13,7 @@ import msgspec
 from gateway.backlog.sqlite import connection as rim
 from gateway.backlog.sqlite import tally as tallies
 from gateway.backlog.sqlite.handle import Handle
-from gateway.backlog.sqlite.medium import Medium
+from gateway.backlog.sqlite.medium import Free, Medium, free_bytes
 from gateway.backlog.sqlite.opening import (
     FILE,
     find_as_it_is,
@@ -47,7 +47,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class StoreFile:
     """One file in one directory. `tally` is as of the last commit."""
 
-    def __init__(self, directory: Path, limits: Limits, connect: rim.Connect) -> None:
+    def __init__(
+        self, directory: Path, limits: Limits, connect: rim.Connect, free: Free = free_bytes
+    ) -> None:
         self.path = directory / FILE
         self.max_bytes = limits.max_bytes
         self.tally = tallies.Tally()
@@ -57,7 +59,9 @@ class StoreFile:
         self._free_pages = 0
         self._connect = connect
         self._page_limit = rim.max_pages(limits.max_bytes)
-        self._medium = Medium(directory, keep_free=limits.keep_free, ballast=limits.ballast)
+        self._medium = Medium(
+            directory, keep_free=limits.keep_free, ballast=limits.ballast, free=free
+        )
         self._handle = Handle(self.path, self)
         self._lock: int | None = None
         self._identity = (0, 0)  # of the file that is open

@@ -8,6 +8,7 @@ WAL first), the ballast is given up for it, and made again once there is room to
 import errno
 import logging
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -21,12 +22,27 @@ _AMPLE: Final = 2  # ballasts to be free above the floor before one is made agai
 _BLOCK_BYTES: Final = 512  # of st_blocks (stat(2))
 
 
+Free = Callable[[Path], int]
+
+
+def free_bytes(directory: Path) -> int:
+    """Return how many bytes are free on the file system a directory is on."""
+    try:
+        found = os.statvfs(directory)
+    except OSError:  # the medium is gone: there is no room on it
+        return 0
+    return found.f_bavail * found.f_frsize
+
+
 class Medium:
     """The file system a directory is on."""
 
-    def __init__(self, directory: Path, *, keep_free: int, ballast: int) -> None:
+    def __init__(
+        self, directory: Path, *, keep_free: int, ballast: int, free: Free = free_bytes
+    ) -> None:
         self.floor_bytes = max(keep_free, LEAST_FREE_BYTES)
         self._directory = directory
+        self._free = free
         self._ballast = directory / BALLAST
         self._ballast_bytes = ballast
         self._has_ballast = False
@@ -35,14 +51,7 @@ class Medium:
     @property
     def is_scarce(self) -> bool:
         """Whether less is free than must be kept free."""
-        return self._free_bytes() < self.floor_bytes
-
-    def _free_bytes(self) -> int:
-        try:
-            found = os.statvfs(self._directory)
-        except OSError:  # the medium is gone: there is no room on it
-            return 0
-        return found.f_bavail * found.f_frsize
+        return self._free(self._directory) < self.floor_bytes
 
     def give_up_ballast(self) -> bool:
         """Free the ballast's space; whether there was any."""
@@ -76,7 +85,7 @@ class Medium:
 
     def _make(self) -> bool:
         self._ballast.unlink(missing_ok=True)
-        if self._free_bytes() < self.floor_bytes + _AMPLE * self._ballast_bytes:
+        if self._free(self._directory) < self.floor_bytes + _AMPLE * self._ballast_bytes:
             return False
         descriptor = os.open(self._ballast, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:

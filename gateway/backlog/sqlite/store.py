@@ -16,6 +16,7 @@ from gateway.backlog.sqlite.connection import Connect, connect
 from gateway.backlog.sqlite.database import Database
 from gateway.backlog.sqlite.file import Limits
 from gateway.backlog.sqlite.ledger import Ledger
+from gateway.backlog.sqlite.medium import Free, free_bytes
 from gateway.backlog.sqlite.thread import OneThread
 from gateway.errors import BacklogError
 from gateway.model import (
@@ -45,7 +46,7 @@ class SqliteBacklog:
     held ready there, to be given up when nothing could be deleted for want of room.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the last two are its way to the machine
         self,
         directory: Path,
         *,
@@ -53,9 +54,10 @@ class SqliteBacklog:
         keep_free: int = 0,
         ballast: int = 0,
         connect: Connect = connect,
+        free: Free = free_bytes,
     ) -> None:
         limits = Limits(max_bytes=max_bytes, keep_free=keep_free, ballast=ballast)
-        self._database = Database(directory, limits, connect)
+        self._database = Database(directory, limits, connect, free)
         self._thread: OneThread | None = None  # from open to close
         self._turn = asyncio.Lock()
         self._ledger = Ledger((), next_row=0)

@@ -27,7 +27,8 @@ from gateway.crypto import validity_of
 from gateway.dial import TlsSettings, dial
 from gateway.errors import UplinkError
 from gateway.model import Moment, Outcome
-from gateway.mqtt import Connection, MqttSettings, VersionRefusedError, Will
+from gateway.mqtt import Connection, MqttSettings, Will
+from gateway.reasons import VersionRefusedError
 from gateway.uplink import event, status
 from gateway.uplink.certificates import CLOCK_REMEDY, WARN_DAYS, utc_text
 from gateway.uplink.event import Event

@@ -37,9 +37,9 @@ _UNPAIRED: Final = (
     BleakGATTProtocolErrorCode.INSUFFICIENT_ENCRYPTION,
     BleakGATTProtocolErrorCode.INSUFFICIENT_ENCRYPTION_KEY_SIZE,
 )
-_NOT_HEARD: Final = "it is not heard: is it in range, switched on, and does it advertise?"
-_NO_ANSWER: Final = "it does not answer: is it in range, or connected to a phone?"
-_BROKEN_OFF: Final = "the connection breaks off: is it at the edge of its range?"
+NOT_HEARD: Final = "it is not heard: is it in range, switched on, and does it advertise?"
+NO_ANSWER: Final = "it does not answer: is it in range, or connected to a phone?"
+BROKEN_OFF: Final = "the connection breaks off: is it at the edge of its range?"
 _UNSUPPORTED: Final = "it wants to be paired, which this gateway does not do"
 
 T = TypeVar("T")
@@ -107,7 +107,7 @@ class _Link:
         await self._within(self._limits.connect_s, self._client.connect(), links=False)
         self._lost.clear()  # bleak has tried again by itself, perhaps
         if not self._client.is_connected:
-            raise PollError(_BROKEN_OFF)
+            raise PollError(BROKEN_OFF)
 
     async def close(self, patience_s: float) -> None:
         """Disconnect, if there is a connection; it never fails, and never hangs."""
@@ -134,7 +134,7 @@ class _Link:
     async def _perform(self, request: Request, left_s: float) -> bytes | None:
         what, service, uuid, data, number = request
         if self._lost.is_set():  # then bleak has forgotten what services there were
-            raise PollError(_BROKEN_OFF)
+            raise PollError(BROKEN_OFF)
         found = self._find(service, uuid, number)
         if found is None:
             return None
@@ -199,8 +199,8 @@ class _Link:
             if task.done():
                 return _result(task)
             if links and lost.done():
-                raise PollError(_BROKEN_OFF)
-            raise PollError(_NO_ANSWER, timed_out=True)
+                raise PollError(BROKEN_OFF)
+            raise PollError(NO_ANSWER, timed_out=True)
         finally:
             lost.cancel()
             await _give_up(task)
@@ -210,9 +210,9 @@ def _result(task: "asyncio.Task[T]") -> T:
     try:
         return task.result()
     except TimeoutError:
-        raise PollError(_NO_ANSWER, timed_out=True) from None
+        raise PollError(NO_ANSWER, timed_out=True) from None
     except asyncio.CancelledError:  # not ours: its connection to D-Bus was closed under it
-        raise PollError(_BROKEN_OFF) from None
+        raise PollError(BROKEN_OFF) from None
     except _FAILURES as error:
         raise PollError(_cause(error)) from error
 
@@ -237,14 +237,14 @@ def _forget(task: "asyncio.Task[Any]") -> None:
 def _cause(error: BaseException) -> str:
     """Return why a poll failed, in an installer's words."""
     if isinstance(error, BleakDeviceNotFoundError):
-        return _NOT_HEARD
+        return NOT_HEARD
     if isinstance(error, BleakGATTProtocolError):
         code = error.code
         return _UNSUPPORTED if code in _UNPAIRED else f"it refuses a request: {code.name}"
     if isinstance(error, BleakDBusError):
         details = error.dbus_error_details or ""
         if "le-connection-abort-by-local" in details:
-            return _BROKEN_OFF
+            return BROKEN_OFF
         return f"BlueZ refuses: {error.dbus_error} {details}".rstrip()
     text = str(error)
-    return _NOT_HEARD if "not found" in text else text or type(error).__name__
+    return NOT_HEARD if "not found" in text else text or type(error).__name__

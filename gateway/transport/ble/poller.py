@@ -6,8 +6,8 @@ adapter is down or the pipeline has no use for more.
 """
 
 import logging
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -17,11 +17,13 @@ from gateway.core.refusal import DecodeError
 from gateway.driver import Poll as Ask
 from gateway.health import Health
 from gateway.model import TransportState
-from gateway.transport.ble.connection import Limits, PollError, converse
+from gateway.transport.ble.connection import Limits, PollError, Requests, converse
 from gateway.transport.ble.scanner import Scanner
 
 _TOLD_FROM: Final = 2  # failures in a row: one is nothing
 _NS: Final = 1_000_000_000
+
+Converse = Callable[[str, str, Requests, Limits], Awaitable[bytes]]
 
 _log = logging.getLogger(__name__)
 
@@ -58,17 +60,20 @@ class Polls(msgspec.Struct, frozen=True, kw_only=True):
     look_again_s: float = 1.0  # at the adapter, the pipeline and the clock
 
 
+class Company(NamedTuple):
+    """Who works beside a poller, and how it talks to a device."""
+
+    scanner: Scanner
+    health: Health
+    chance: Callable[[], float]
+    converse: Converse = converse
+
+
 class Poller:
     """The polls of one adapter; `run` it beside the scan. `answers`: those that succeeded."""
 
-    def __init__(
-        self,
-        adapter: str,
-        polls: Polls,
-        scanner: Scanner,
-        health: Health,
-        chance: Callable[[], float],
-    ) -> None:
+    def __init__(self, adapter: str, polls: Polls, company: Company) -> None:
+        scanner, health, chance, self._converse = company
         self.answers = 0
         self.connecting = False
         self._adapter = adapter
@@ -118,7 +123,7 @@ class Poller:
         self.connecting = True
         try:
             context = Context(bytes.fromhex(poll.address.replace(":", "")))
-            payload = await converse(
+            payload = await self._converse(
                 self._adapter, poll.address, poll.ask(context), self._polls.limits
             )
         except DecodeError as refused:  # said by the driver already while it asks

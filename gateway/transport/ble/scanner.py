@@ -7,16 +7,14 @@ removed from both.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from bleak import BleakScanner
 from bleak.args.bluez import BlueZScannerArgs, OrPattern
 from bleak.assigned_numbers import AdvertisementDataType
 from bleak.backends.bluezdbus.manager import get_global_bluez_manager
-from bleak.backends.device import BLEDevice
-from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakDBusError, BleakError
 from dbus_fast.errors import DBusFastError
 
@@ -45,7 +43,45 @@ _LOST = (BleakError, DBusFastError, OSError, EOFError)
 _uuid_number = lru_cache(maxsize=1024)(uuid_number)
 
 
-def structures(data: AdvertisementData) -> tuple[Structure, ...]:
+class Named(Protocol):
+    """What a device is called: a BLEDevice."""
+
+    @property
+    def address(self) -> str:
+        """Its address, in upper case."""
+        ...
+
+
+class Advertised(Protocol):
+    """What one callback tells of a device: bleak's AdvertisementData, as far as it is read."""
+
+    @property
+    def rssi(self) -> int:
+        """Signal strength in dBm; _NO_RSSI_DBM for none."""
+        ...
+
+    @property
+    def local_name(self) -> str | None:
+        """Its name, as it says it."""
+        ...
+
+    @property
+    def manufacturer_data(self) -> Mapping[int, bytes]:
+        """Data by company id."""
+        ...
+
+    @property
+    def service_data(self) -> Mapping[str, bytes]:
+        """Data by service UUID."""
+        ...
+
+    @property
+    def service_uuids(self) -> Sequence[str]:
+        """The services it lists."""
+        ...
+
+
+def structures(data: Advertised) -> tuple[Structure, ...]:
     """Return what an advertisement carried: manufacturer data, service data, name, services.
 
     Loops, for most have one round or none, and a comprehension of nothing costs a call too.
@@ -81,7 +117,7 @@ class Scanner:
         self._bus: MessageBus | None = None
 
     # ---------------------------------------------------------------------------- the hot path
-    def _on_advertisement(self, device: BLEDevice, data: AdvertisementData) -> None:
+    def on_advertisement(self, device: Named, data: Advertised) -> None:
         """Take one callback of bleak. Any change of a device causes one, even with old data."""
         rssi_dbm = data.rssi
         if rssi_dbm == _NO_RSSI_DBM:
@@ -159,7 +195,7 @@ class Scanner:
             left, self._left = self._left, None
             await self._end(left)
         scanner = BleakScanner(
-            self._on_advertisement,
+            self.on_advertisement,
             scanning_mode=scan,
             bluez=_arguments(self._adapter, scan, patterns),
         )

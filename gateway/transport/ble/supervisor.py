@@ -14,10 +14,12 @@ from collections.abc import Callable
 import msgspec
 
 from gateway.core import backoff
+from gateway.core.advertisement import SERVICE_DATA_TYPES
 from gateway.health import Health
 from gateway.model import Intake, TransportState
 from gateway.transport.ble.causes import ScanError, obstacle
-from gateway.transport.ble.poller import Poller, Polls
+from gateway.transport.ble.connection import converse
+from gateway.transport.ble.poller import Company, Converse, Poller, Polls
 from gateway.transport.ble.scanner import Pattern, Scan, Scanner
 from gateway.transport.ble.watcher import Watcher
 from gateway.transport.report import report
@@ -45,6 +47,15 @@ class BleSettings(msgspec.Struct, frozen=True, kw_only=True):
     polls: Polls = Polls()  # devices to be connected to
 
 
+class Radio(msgspec.Struct, frozen=True):
+    """What it hears with: bleak and BlueZ, unless a simulator hands in others."""
+
+    scanner: Callable[[str, str, Intake], Scanner] = Scanner
+    watcher: Callable[[str, Callable[[], float]], Watcher] = Watcher
+    converse: Converse = converse
+    tick_s: float = _TICK_S
+
+
 class BleTransport:
     """A `model.Transport`; active where a passive scan is wanted and not to be had, and says so.
 
@@ -61,7 +72,9 @@ class BleTransport:
         health: Health,
         *,
         chance: Callable[[], float] = random.random,
+        radio: Radio | None = None,
     ) -> None:
+        radio = radio or Radio()
         self.name = f"ble:{settings.adapter}"
         self._settings = settings
         self._health = health
@@ -69,9 +82,14 @@ class BleTransport:
         self._boot_ns = health.clock.boot_ns
         self._chance = chance
         self._pulse = health.vitals.pulse(self.name)
-        self._watcher = Watcher(settings.adapter, chance)
-        self._scanner = Scanner(settings.adapter, self.name, intake)
-        self._poller = Poller(settings.adapter, settings.polls, self._scanner, health, chance)
+        self._tick_s = min(radio.tick_s, settings.stall_after_s / 4)
+        self._watcher = radio.watcher(settings.adapter, chance)
+        self._scanner = radio.scanner(settings.adapter, self.name, intake)
+        self._poller = Poller(
+            settings.adapter,
+            settings.polls,
+            Company(self._scanner, health, chance, radio.converse),
+        )
         self._active = False
         self._scans = 0
         self._silences = 0  # scans in a row that were ended for their silence
@@ -158,6 +176,11 @@ class BleTransport:
                 "active scan: BlueZ offers no passive scan (needs Linux 5.10, BlueZ 5.56"
                 " and bluetoothd --experimental)"
             )
+        if not self._watcher.adapter.finds_service_data and self._wants_service_data():
+            return (
+                "active scan: this BlueZ does not find service data in a passive one, for the"
+                " adapter does not compare it by itself"
+            )
         try:
             await self._scanner.start(
                 "passive", self._settings.patterns, self._settings.start_limit_s
@@ -167,6 +190,9 @@ class BleTransport:
                 raise
             return f"active scan: the passive one was refused: {error}"
         return ""
+
+    def _wants_service_data(self) -> bool:
+        return any(kind in SERVICE_DATA_TYPES for kind, _, _ in self._settings.patterns)
 
     @property
     def _signs(self) -> int:
@@ -193,7 +219,7 @@ class BleTransport:
             elif self._boot_ns() - since_ns >= self._silence_limit_s() * _SECOND_NS:
                 self._stalled()
                 return
-            await set_within(self._watcher.changed, min(_TICK_S, self._settings.stall_after_s / 4))
+            await set_within(self._watcher.changed, self._tick_s)
 
     async def _trouble(self, upsets: int) -> str:
         """Return what has ended the scan, "" while nothing has."""

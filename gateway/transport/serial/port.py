@@ -11,7 +11,8 @@ import fcntl
 import os
 import struct
 import termios
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import msgspec
 import serial
@@ -44,6 +45,31 @@ class LineErrors(msgspec.Struct, frozen=True):
 
     overruns: int  # bytes lost in the UART, and in the kernel's buffer
     damaged: int  # framing and parity: a wrong baud rate, a bad line
+
+
+Received = Callable[[bytes], None]
+
+
+class OpenPort(Protocol):
+    """A port that is open: `Port`, or a simulated one."""
+
+    ended: asyncio.Event
+    cause: str
+
+    def write(self, data: bytes) -> None:
+        """Hand a command over. Raises PortError, also when it would have to wait."""
+        ...
+
+    def line_errors(self) -> LineErrors | None:
+        """Return the kernel's counters, None where the device has none. Raises PortError."""
+        ...
+
+    async def close(self) -> None:
+        """Close now."""
+        ...
+
+
+Open = Callable[[str, int, Received], Awaitable[OpenPort]]  # raises PortError
 
 
 class Port:
@@ -79,7 +105,7 @@ class Port:
         try:
             written = os.write(self._fd, data)
         except OSError as error:
-            raise PortError(_cause(self._path, error)) from error
+            raise PortError(why_failed(self._path, error)) from error
         if written < len(data):
             cause = f"{self._path} takes no more data: is flow control on?"
             raise PortError(cause)
@@ -91,7 +117,7 @@ class Port:
         except OSError as error:
             if error.errno in _NO_COUNTERS:
                 return None
-            raise PortError(_cause(self._path, error)) from error
+            raise PortError(why_failed(self._path, error)) from error
         return line_errors(raw)
 
     async def close(self) -> None:
@@ -105,7 +131,7 @@ class Port:
         except BlockingIOError:
             return
         except OSError as error:
-            self._end(_cause(self._path, error))
+            self._end(why_failed(self._path, error))
             return
         if data:
             self._received(data)
@@ -133,14 +159,14 @@ def _open(path: str, baud: int) -> serial.Serial:
         cause = f"{path}: {error}"
         raise PortError(cause) from error
     except (OSError, termios.error) as error:
-        raise PortError(_cause(path, error)) from error
+        raise PortError(why_failed(path, error)) from error
     try:
         attributes = termios.tcgetattr(device.fileno())
         attributes[6][termios.VMIN] = 1
         termios.tcsetattr(device.fileno(), termios.TCSANOW, attributes)
     except termios.error as error:
         device.close()
-        raise PortError(_cause(path, error)) from error
+        raise PortError(why_failed(path, error)) from error
     return device
 
 
@@ -159,6 +185,7 @@ def _close_unwanted(opening: "asyncio.Future[serial.Serial]") -> None:
         _close(opening.result())
 
 
-def _cause(path: str, error: Exception) -> str:
+def why_failed(path: str, error: Exception) -> str:
+    """Return what an error of a port means, for a person."""
     number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     return f"{path}: {_REMEDIES.get(number) or error}"

@@ -19,7 +19,7 @@ from gateway.driver import Command, Modem, Packet
 from gateway.health import Health
 from gateway.model import Frame, Intake, TransportState
 from gateway.transport.report import report
-from gateway.transport.serial.port import LineErrors, Port, PortError
+from gateway.transport.serial.port import LineErrors, Open, OpenPort, Port, PortError
 from gateway.transport.serial.senders import Sender
 from gateway.transport.serial.speeds import Speeds
 from gateway.transport.waiting import set_within
@@ -50,7 +50,7 @@ class SerialTransport:
 
     kind = "serial"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with, each by its name
         self,
         settings: SerialSettings,
         modem: Modem,
@@ -58,6 +58,8 @@ class SerialTransport:
         health: Health,
         *,
         chance: Callable[[], float] = random.random,
+        opens: Open = Port.open,
+        tick_s: float = _TICK_S,
     ) -> None:
         self.name = f"serial:{PurePath(settings.device).name}"
         self._settings = settings
@@ -67,6 +69,8 @@ class SerialTransport:
         self._record = health.transport(self.name, self.kind)
         self._boot_ns = health.clock.boot_ns
         self._chance = chance
+        self._open = opens
+        self._tick_s = min(tick_s, settings.probe_after_s)
         self._pulse = health.vitals.pulse(self.name)
         self._speeds = Speeds(settings.baud, settings.bauds)
         self._answered = asyncio.Event()
@@ -87,14 +91,14 @@ class SerialTransport:
         while True:
             self._pulse.beat()
             try:
-                port = await Port.open(self._settings.device, self._speeds.turn(), self._take)
+                port = await self._open(self._settings.device, self._speeds.turn(), self._take)
             except PortError as error:
                 self._report(TransportState.DOWN, str(error))
             else:
                 await self._keep(port)
             await asyncio.sleep(self._delay_s())
 
-    async def _keep(self, port: Port) -> None:
+    async def _keep(self, port: OpenPort) -> None:
         """Use one opening of the port, until it has ended or a new one is needed."""
         self._record.count("opened")
         try:
@@ -106,15 +110,14 @@ class SerialTransport:
             await port.close()
             self._fall_silent()  # half a packet of this opening fits no other
 
-    async def _serve(self, port: Port) -> None:
+    async def _serve(self, port: OpenPort) -> None:
         """Return when the port has to be opened anew, having reported why. Raises PortError."""
-        tick_s = min(_TICK_S, self._settings.probe_after_s)
         alive = await self._set_up(port)
         while not port.ended.is_set():
             self._pulse.beat()
             signs = self._signs
             if alive:
-                await set_within(self._wanted, tick_s)
+                await set_within(self._wanted, self._tick_s)
             else:  # one that takes no command may still hear, its transmit line broken: read on
                 await set_within(port.ended, self._delay_s())
             if port.ended.is_set() or not (alive or self._signs > signs):
@@ -123,7 +126,7 @@ class SerialTransport:
         if port.ended.is_set():
             self._report(TransportState.DOWN, port.cause)
 
-    async def _look_after(self, port: Port) -> bool:
+    async def _look_after(self, port: OpenPort) -> bool:
         """Do what is due; False when the modem is dead. Raises PortError."""
         self._wanted.clear()
         self._count_line_errors(port)
@@ -148,7 +151,7 @@ class SerialTransport:
         return delay_s
 
     # ------------------------------------------------------------------------------- commands
-    async def _set_up(self, port: Port) -> bool:
+    async def _set_up(self, port: OpenPort) -> bool:
         """Give the modem its settings; False when it is dead. Raises PortError."""
         signs = self._signs
         self._packets = 0
@@ -159,7 +162,7 @@ class SerialTransport:
             self._record.count("failed_setups")
         return self._is_alive(port, signs)
 
-    async def _probe(self, port: Port) -> bool:
+    async def _probe(self, port: OpenPort) -> bool:
         """Ask for a sign of life; False when there is none. Raises PortError."""
         if self._fault:  # an opportunity to try again
             return await self._set_up(port)
@@ -174,7 +177,7 @@ class SerialTransport:
             return await self._set_up(port)
         return self._is_alive(port, signs)
 
-    def _is_alive(self, port: Port, signs: int) -> bool:
+    def _is_alive(self, port: OpenPort, signs: int) -> bool:
         """Whether there was a sign of life since; if not, and the port is there, it is deaf."""
         if self._signs > signs or self._modem.probe() is None:
             self._speeds.answered()
@@ -190,7 +193,7 @@ class SerialTransport:
             self._report(TransportState.DEAF, cause)
         return False
 
-    async def _tell(self, port: Port, commands: Sequence[Command]) -> str:
+    async def _tell(self, port: OpenPort, commands: Sequence[Command]) -> str:
         """Have commands answered in turn; return why one was not, which ends it, else ""."""
         most_s = _GREETING_S
         for command in commands:
@@ -200,7 +203,7 @@ class SerialTransport:
                 return fault
         return ""
 
-    async def _command(self, port: Port, command: Command, most_s: float) -> str:
+    async def _command(self, port: OpenPort, command: Command, most_s: float) -> str:
         """Have one command answered; return "" or why it was not. Raises PortError."""
         limit_s = min(self._settings.answer_limit_s, most_s)
         fault = ""
@@ -293,7 +296,7 @@ class SerialTransport:
         state = TransportState.UP if not fault or self._packets else TransportState.DOWN
         self._report(state, fault or self._speeds.note)
 
-    def _count_line_errors(self, port: Port) -> None:
+    def _count_line_errors(self, port: OpenPort) -> None:
         before, now = self._line_errors, port.line_errors()
         if before is not None and now is not None:
             self._record.count("kernel_overruns", now.overruns - before.overruns)
