@@ -1,14 +1,14 @@
 """A simulated bluetoothd: org.bluez on a private bus, taken for the real one by unmodified bleak.
 
-It answers as BlueZ 5.66 to 5.87 does: active discovery, advertisement monitors, connections, GATT;
-and it fails in every way that was seen in the field. Not modelled: the controller's own duplicate
-filter, pairing, extended advertising, resolution of private addresses.
+It answers as a release of BlueZ does (bluez_profiles): active discovery, advertisement monitors,
+connections, GATT; and it fails in every way that was seen in the field. What is not modelled, such
+as pairing, is listed in docs/reference/simulated-bluez.md.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 import msgspec
@@ -16,15 +16,21 @@ from dbus_fast import Message, MessageType, NameFlag, Variant
 
 from gateway.errors import SimulatorError
 from gateway.sim import bluez_names as names
+from gateway.sim.bluez_adapters import AdapterRules, Adapters, Parts
+from gateway.sim.bluez_agents import Agents
 from gateway.sim.bluez_air import Advertisement, Peripheral
 from gateway.sim.bluez_bus import BurstBus
 from gateway.sim.bluez_call import Call, Handlers, received
-from gateway.sim.bluez_devices import Devices
+from gateway.sim.bluez_devices import DeviceRules, Devices
 from gateway.sim.bluez_discovery import Discovery
 from gateway.sim.bluez_faults import MethodFault, MethodFaults
-from gateway.sim.bluez_gatt import Gatt
-from gateway.sim.bluez_monitors import Monitors
-from gateway.sim.bluez_tree import Interfaces, ObjectTree
+from gateway.sim.bluez_gatt import Bus, Gatt
+from gateway.sim.bluez_methods import ARGUMENTS, introduction
+from gateway.sim.bluez_monitors import Clients, MonitorRules, Monitors
+from gateway.sim.bluez_profiles import USUAL_PROFILE, profile
+from gateway.sim.bluez_properties import PropertyAnswers
+from gateway.sim.bluez_tree import ObjectTree
+from gateway.sim.bluez_wire import ChangedSignal
 
 _CALLS_KEPT = 1000
 _EXPIRY_CHECKS = 4  # per temporary timeout
@@ -34,13 +40,18 @@ _WATCHED = (
     f"type='signal',sender='{_DBUS}',interface='{_DBUS}',member='NameOwnerChanged'",
     f"type='signal',interface='{names.OBJECT_MANAGER}',member='InterfacesAdded'",
 )
+_ANYWHERE = frozenset(
+    {(names.OBJECT_MANAGER, "GetManagedObjects"), (names.INTROSPECTABLE, "Introspect")}
+)
 
 
 class BluezOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Which bluetoothd it is."""
 
+    profile: str = USUAL_PROFILE  # the release it behaves as: a key of bluez_profiles.PROFILES
     monitors: bool = True  # false: run without --experimental, no passive scanning
-    rssi_needs_change: bool = False  # true: as since bluez e004414a1, after 5.87
+    offload: bool = True  # false: the controller cannot match patterns, as a Raspberry Pi's
+    rssi_needs_change: bool | None = None  # true: as since bluez e004414a1; None: as released
     temporary_timeout_s: float = 30.0  # TemporaryTimeout of main.conf; 0: never
 
 
@@ -61,27 +72,47 @@ class Bluez:
         self._options = options or BluezOptions()
         self._bus: BurstBus | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._adapters: dict[str, bool] = {}  # name -> powered
         self.counters = Counters()
         self.calls: deque[Call] = deque(maxlen=_CALLS_KEPT)
         self.faults = MethodFaults()
-        self._tree = ObjectTree(self._emit)
-        self._gatt = Gatt(self._tree, self._emit, self._spawn)
-        self._monitors = Monitors(self._emit, self._ask, self._spawn)
-        self._devices = Devices(
-            self._tree, time.monotonic, rssi_needs_change=self._options.rssi_needs_change
-        )
-        self._devices.on_removal = self._before_removal
-        self._discovery = Discovery(self._tree, self._devices.discovery_stopped)
+        self._agents = Agents()
+        self._build(self._options)
         self._handlers: Handlers = {
+            (names.OBJECT_MANAGER, "GetManagedObjects"): self._managed_objects,
+            (names.INTROSPECTABLE, "Introspect"): self._introspect,
+            **PropertyAnswers(self._tree, self._adapters.set_powered).handlers(),
+            **self._agents.handlers(),
             **self._discovery.handlers(),
             **self._devices.handlers(),
             **self._monitors.handlers(),
             **self._gatt.handlers(),
-            (names.PROPERTIES, "Get"): self._get,
-            (names.PROPERTIES, "GetAll"): self._get_all,
-            (names.PROPERTIES, "Set"): self._set,
         }
+
+    def _build(self, options: BluezOptions) -> None:
+        release, experimental = profile(options.profile), options.monitors
+        needs_change = options.rssi_needs_change
+        if needs_change is None:
+            needs_change = release.rssi_needs_change
+        self._tree = ObjectTree(self._emit)
+        self._devices = Devices(
+            self._tree,
+            time.monotonic,
+            self._emit_changed,
+            DeviceRules(release, rssi_needs_change=needs_change, experimental=experimental),
+        )
+        self._gatt = Gatt(self._tree, Bus(self._emit, self._spawn), release)
+        self._monitors = Monitors(
+            Clients(self._emit, self._ask, self._spawn),
+            MonitorRules(offload=options.offload, parsed=release.parsed_patterns),
+        )
+        self._discovery = Discovery(self._tree, self._devices.discovery_stopped)
+        self._adapters = Adapters(
+            Parts(self._tree, self._devices, self._discovery, self._monitors, self._gatt),
+            AdapterRules(release, experimental=experimental, offload=options.offload),
+            lambda: self.running,
+        )
+        self._gatt.on_connect = self._devices.keep
+        self._devices.on_removal = self._before_removal
 
     # ------------------------------------------------------------------------------ the process
     @property
@@ -105,8 +136,7 @@ class Bluez:
             await self._ask_bus("AddMatch", "s", [rule])
         self._tree.add(names.ROOT, {names.AGENT_MANAGER: {}})
         await bus.request_name(names.SERVICE, NameFlag.DO_NOT_QUEUE)
-        for adapter, powered in self._adapters.items():
-            self._tree.add(names.adapter_path(adapter), self._adapter(adapter, powered))
+        self._adapters.show_all()
         if self._options.temporary_timeout_s:
             self._spawn(self._expire(), "bluez.expire")
 
@@ -120,6 +150,7 @@ class Bluez:
         self._discovery.forget_all()
         self._monitors.forget_all()
         self._devices.forget_all()
+        self._agents.forget_all()
         self._tree.clear()
         if bus is not None:
             bus.disconnect()
@@ -127,8 +158,8 @@ class Bluez:
     async def stop(self) -> None:
         """End orderly: every object is taken back before the name is given up."""
         if self._bus is not None:
-            for adapter in self._adapters:
-                self._withdraw(adapter)
+            for adapter in self._adapters.all:
+                self._adapters.withdraw(adapter)
             await self.settle()
         await self.crash()
 
@@ -172,59 +203,15 @@ class Bluez:
     # --------------------------------------------------------------------------------- adapters
     def plug_adapter(self, adapter: str = "hci0", *, powered: bool = True) -> None:
         """Plug an adapter in; without effect when it is."""
-        if adapter not in self._adapters:
-            self._adapters[adapter] = powered
-            if self._bus is not None:
-                self._tree.add(names.adapter_path(adapter), self._adapter(adapter, powered))
+        self._adapters.plug(adapter, powered=powered)
 
     def unplug_adapter(self, adapter: str = "hci0") -> None:
         """Pull an adapter out: its devices go, then it goes; its sessions end without a word."""
-        self._withdraw(adapter)
-        self._adapters.pop(adapter, None)
-
-    def _withdraw(self, adapter: str) -> None:
-        path = names.adapter_path(adapter)
-        self._devices.remove_below(path)
-        self._tree.remove(path)
-        self._discovery.forget_adapter(path)
-        self._monitors.forget_adapter(path)
+        self._adapters.unplug(adapter)
 
     def power(self, adapter: str = "hci0", *, on: bool) -> None:
         """Switch an adapter on or off. Off ends links and discovery; monitors outlast it."""
-        path = names.adapter_path(adapter)
-        self._adapters[adapter] = on
-        if not on:
-            self._gatt.lose_below(path)
-            self._discovery.forget_adapter(path)
-            idle = {"Discovering": Variant("b", value=False)}
-            self._tree.change(path, names.ADAPTER, idle)
-            self._devices.discovery_stopped(path)
-        state = {"Powered": Variant("b", on), "PowerState": Variant("s", "on" if on else "off")}
-        self._tree.change(path, names.ADAPTER, state)
-
-    def _adapter(self, adapter: str, powered: bool) -> Interfaces:  # noqa: FBT001 - as BlueZ has it
-        number = int(adapter.removeprefix("hci"))
-        interfaces: Interfaces = {
-            names.ADAPTER: {
-                "Address": Variant("s", f"00:00:00:00:5E:{number:02X}"),
-                "AddressType": Variant("s", "public"),
-                "Name": Variant("s", adapter),
-                "Alias": Variant("s", adapter),
-                "Powered": Variant("b", powered),
-                "PowerState": Variant("s", "on" if powered else "off"),
-                "Discovering": Variant("b", value=False),
-                "Discoverable": Variant("b", value=False),
-                "Pairable": Variant("b", value=False),
-                "UUIDs": Variant("as", []),
-                "Roles": Variant("as", ["central", "peripheral"]),
-            }
-        }
-        if self._options.monitors:
-            interfaces[names.MONITOR_MANAGER] = {
-                "SupportedMonitorTypes": Variant("as", ["or_patterns"]),
-                "SupportedFeatures": Variant("as", []),
-            }
-        return interfaces
+        self._adapters.power(adapter, on=on)
 
     # ------------------------------------------------------------------------------------ the air
     def advertise(self, report: Advertisement) -> bool:
@@ -235,9 +222,8 @@ class Bluez:
         if self._bus is None:
             return False
         signalled = False
-        for adapter, powered in self._adapters.items():
-            if powered:
-                signalled |= self._heard(adapter, report)
+        for adapter in self._adapters.powered():
+            signalled |= self._heard(adapter, report)
         return signalled
 
     @property
@@ -258,7 +244,8 @@ class Bluez:
             return False
         signalled = self._devices.report(adapter, report, scan)
         self.counters.signalled += signalled
-        self._monitors.tell(monitors, names.device_path(adapter, report.address))
+        if monitors:
+            self._monitors.tell(monitors, names.device_path(adapter, report.address))
         return signalled
 
     @property
@@ -271,6 +258,11 @@ class Bluez:
         """How many advertisement monitors it has accepted."""
         return self._monitors.count
 
+    @property
+    def listened(self) -> bool:
+        """Whether anybody scans, by discovery or by a monitor."""
+        return self._monitors.count > 0 or self._discovery.active
+
     def place(self, peripheral: Peripheral) -> Peripheral:
         """Put a connectable device into the air; it is found once it has advertised."""
         self._gatt.peripherals[peripheral.address.upper()] = peripheral
@@ -278,7 +270,7 @@ class Bluez:
 
     def notify(self, address: str, uuid: str, value: bytes) -> int:
         """Let a connected peripheral notify; return the ways it went (signal, sockets)."""
-        return self._gatt.notify(address.upper(), uuid, value)
+        return self._gatt.characteristics.notify(address.upper(), uuid, value)
 
     @property
     def connected(self) -> list[str]:
@@ -287,13 +279,17 @@ class Bluez:
 
     def show_services(self, address: str) -> None:
         """Show what a device has, as after a connection that somebody else has made."""
-        for adapter in self._adapters:
+        for adapter in self._adapters.all:
             self._gatt.show(names.device_path(adapter, address))
 
     def lose_link(self, address: str) -> None:
         """Let a connected device go out of range."""
-        for adapter in self._adapters:
+        for adapter in self._adapters.all:
             self._gatt.lose(names.device_path(adapter, address))
+
+    def change(self, path: str, interface: str, name: str, *, value: bool) -> None:
+        """Change a property as bluetoothd does of itself, whether or not a client may set it."""
+        self._tree.change(path, interface, {name: Variant("b", value)})
 
     # ------------------------------------------------------------------------------------ faults
     def wedge(self) -> None:
@@ -303,7 +299,7 @@ class Bluez:
 
     def close_notify_sockets(self, address: str) -> int:
         """Close what AcquireNotify handed out, with no other sign; return how many there were."""
-        return self._gatt.close_sockets(address.upper())
+        return self._gatt.characteristics.close_sockets(address.upper())
 
     def fail(
         self, member: str, error: str, text: str = "", *, times: int | None = None
@@ -320,8 +316,12 @@ class Bluez:
         if self._bus is not None:
             self._bus.post(message)
 
+    def _emit_changed(self, signal: ChangedSignal, changed: Iterable[bytes]) -> None:
+        if self._bus is not None:
+            self._bus.post_changed(signal, changed)
+
     def _before_removal(self, device: str) -> None:
-        self._gatt.lose(device)
+        self._gatt.remove(device)
         self._monitors.device_gone(device)
 
     def _take(self, message: Message) -> Message | bool:
@@ -335,8 +335,8 @@ class Bluez:
         self.calls.append(call)
         fault = self.faults.striking(call)
         if fault is None:
-            return self._answer(call) or True
-        if not fault.hang:
+            self._answer(call)
+        elif not fault.hang:
             self._spawn(self._answer_late(call, fault), "bluez.late")
         return True
 
@@ -346,49 +346,47 @@ class Bluez:
             if not new_owner:
                 self._discovery.forget_sender(name)
                 self._monitors.forget_sender(name)
-                self._gatt.forget_sender(name)
+                self._gatt.characteristics.forget_sender(name)
+                self._agents.forget_sender(name)
         elif signal.member == "InterfacesAdded":
             self._monitors.shown(signal)
 
     async def _answer_late(self, call: Call, fault: MethodFault) -> None:
         await asyncio.sleep(fault.delay_s)
-        reply = None if fault.error and not fault.takes_effect else self._answer(call)
-        if fault.error:
-            reply = call.error(fault.error, fault.text)
-        if reply is not None:
-            self._emit(reply)
+        error = call.error(fault.error, fault.text) if fault.error else None
+        if error is None or fault.takes_effect:
+            self._answer(call, error)
+        else:
+            self._emit(error)
 
-    def _answer(self, call: Call) -> Message | None:
+    def _answer(self, call: Call, instead: Message | None = None) -> None:
+        """Do what a call asks for; its answer, or what is to be said instead, goes out first."""
+        with self._tree.held():
+            reply = self._outcome(call)
+            said = reply if instead is None else instead
+            if said is not None:
+                self._emit(said)
+
+    def _outcome(self, call: Call) -> Message | None:
         key = (call.interface, call.member)
-        if key == (names.OBJECT_MANAGER, "GetManagedObjects"):
-            return call.reply("a{oa{sa{sv}}}", [self._tree.objects])
-        if key == (names.INTROSPECTABLE, "Introspect"):
-            return call.reply("s", ["<node/>"])
         interfaces = self._tree.objects.get(call.path)
-        if interfaces is None:
-            text = f'Method "{call.member}" on object "{call.path}" doesn\'t exist'
-            return call.error(names.UNKNOWN_OBJECT, text)
         handler = self._handlers.get(key)
-        if handler is None or (key[0] != names.PROPERTIES and key[0] not in interfaces):
-            text = f'Method "{call.member}" on interface "{call.interface}" doesn\'t exist'
-            return call.error(names.UNKNOWN_METHOD, text)
+        if key in _ANYWHERE and handler is not None:
+            return handler(call)
+        offered = interfaces is not None and (key[0] in interfaces or key[0] == names.PROPERTIES)
+        if handler is None or not offered or call.message.signature != ARGUMENTS[key]:
+            # Word for word what libdbus answers for an object that has no such method.
+            text = (
+                f'Method "{call.member}" with signature "{call.message.signature}"'
+                f' on interface "{call.interface}" doesn\'t exist\n'
+            )
+            known = names.UNKNOWN_OBJECT if interfaces is None else names.UNKNOWN_METHOD
+            return call.error(known, text)
         return handler(call)
 
-    def _get(self, call: Call) -> Message:
-        interface, name = call.body
-        value = (self._tree.properties(call.path, interface) or {}).get(name)
-        if value is None:
-            return call.error(names.INVALID_ARGUMENTS, "No such property")
-        return call.reply("v", [value])
+    def _managed_objects(self, call: Call) -> Message:
+        return call.reply("a{oa{sa{sv}}}", [self._tree.objects])
 
-    def _get_all(self, call: Call) -> Message:
-        properties = self._tree.properties(call.path, call.body[0]) or {}
-        return call.reply("a{sv}", [properties])
-
-    def _set(self, call: Call) -> Message:
-        interface, name, value = call.body
-        if (interface, name) == (names.ADAPTER, "Powered"):
-            self.power(names.adapter_of(call.path), on=value.value)
-        else:
-            self._tree.change(call.path, interface, {name: value})
-        return call.reply()
+    def _introspect(self, call: Call) -> Message:
+        interfaces = self._tree.objects.get(call.path, {})
+        return call.reply("s", [introduction(interfaces, self._tree.children(call.path))])

@@ -1,7 +1,8 @@
 """What is in the air: advertisements and connectable devices, whether or not anybody listens."""
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
+from types import MappingProxyType
 from typing import Self
 
 import msgspec
@@ -10,10 +11,17 @@ from gateway.model import Structure
 
 _BASE_UUID = "-0000-1000-8000-00805f9b34fb"  # Bluetooth Core, Vol 3, Part B, 2.5.1
 _SHORT_UUID_BITS = 32
+_UUIDS_KEPT = 1024
+GENERAL_DISCOVERABLE = 0x06  # and no BR/EDR, as sensors have it
 AD_FLAGS = 0x01  # Bluetooth Assigned Numbers, 2.3
 AD_UUIDS_16 = 0x03
+AD_UUIDS_32 = 0x05
+AD_UUIDS_128 = 0x07
 AD_LOCAL_NAME = 0x09
+AD_TX_POWER = 0x0A
 AD_SERVICE_DATA_16 = 0x16
+AD_SERVICE_DATA_32 = 0x20
+AD_SERVICE_DATA_128 = 0x21
 AD_MANUFACTURER = 0xFF
 
 
@@ -37,32 +45,72 @@ class Advertisement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     name: str | None = None
     tx_power_dbm: int | None = None
     address_type: str = "public"  # as BlueZ has it: or "random"
+    flags: int = GENERAL_DISCOVERABLE  # 0: the advertisement has none
+    connectable: bool = True
 
     @classmethod
     def of(cls, address: str, structures: Iterable[Structure], *, rssi_dbm: int = -60) -> Self:
-        """Make one of the structures that a transport hands over: the way back."""
+        """Make one of the structures that a transport hands over: the way back.
+
+        A transport has none for flags and transmit power; from a capture they may come too.
+        """
         found = list(structures)
-        names = [data.decode(errors="replace") for kind, _, data in found if kind == AD_LOCAL_NAME]
+        flags = [data[0] for kind, _, data in found if kind == AD_FLAGS and data]
+        powers = [data for kind, _, data in found if kind == AD_TX_POWER and data]
+        names = [_name(data) for kind, _, data in found if kind == AD_LOCAL_NAME]
         return cls(
             address=address,
             rssi_dbm=rssi_dbm,
             manufacturer={number: data for kind, number, data in found if kind == AD_MANUFACTURER},
             services={uuid_text(n): data for kind, n, data in found if kind == AD_SERVICE_DATA_16},
             uuids=tuple(uuid_text(n) for kind, n, _ in found if kind == AD_UUIDS_16),
-            name=names[0] if names else None,
+            name=names[0] if names and names[0] else None,
+            tx_power_dbm=int.from_bytes(powers[0][:1], signed=True) if powers else None,
+            flags=flags[0] if flags else GENERAL_DISCOVERABLE,
         )
 
     def ad_structures(self) -> list[tuple[int, bytes]]:
-        """Return (AD type, content) as an advertisement monitor's pattern sees them."""
-        found = [(AD_FLAGS, b"\x06")]  # LE General Discoverable, no BR/EDR
+        """Return (AD type, content) as they are on the air."""
+        found = [(AD_FLAGS, bytes([self.flags]))] if self.flags else []
         for company, data in self.manufacturer.items():
             found.append((AD_MANUFACTURER, company.to_bytes(2, "little") + data))
         for uuid, data in self.services.items():
-            if uuid.endswith(_BASE_UUID) and uuid.startswith("0000"):
-                found.append((AD_SERVICE_DATA_16, bytes.fromhex(uuid[4:8])[::-1] + data))
+            octets = _little(uuid)
+            found.append((_SERVICE_DATA[len(octets)], octets + data))
+        if self.uuids:
+            found += _lists([_little(uuid) for uuid in self.uuids])
+        if self.tx_power_dbm is not None:
+            found.append((AD_TX_POWER, self.tx_power_dbm.to_bytes(1, "little", signed=True)))
         if self.name is not None:
             found.append((AD_LOCAL_NAME, self.name.encode()))
         return found
+
+
+def _lists(uuids: list[bytes]) -> list[tuple[int, bytes]]:
+    """Return a list for each length that some of these UUIDs have."""
+    by_size = ((kind, [one for one in uuids if len(one) == size]) for size, kind in _LISTS.items())
+    return [(kind, b"".join(listed)) for kind, listed in by_size if listed]
+
+
+def _name(data: bytes) -> str:
+    """Return a name as BlueZ shows it: up to a NUL, without space around it (src/eir.c)."""
+    return data.split(b"\0")[0].decode(errors="replace").strip()
+
+
+# Bytes of a UUID -> AD type of service data, and of a list, with one that long.
+_SERVICE_DATA: Mapping[int, int] = MappingProxyType(
+    {2: AD_SERVICE_DATA_16, 4: AD_SERVICE_DATA_32, 16: AD_SERVICE_DATA_128}
+)
+_LISTS: Mapping[int, int] = MappingProxyType({2: AD_UUIDS_16, 4: AD_UUIDS_32, 16: AD_UUIDS_128})
+
+
+@lru_cache(_UUIDS_KEPT)
+def _little(uuid: str) -> bytes:
+    """Return a UUID as it stands on the air: as short as it can be, the low byte first."""
+    digits = uuid.removesuffix(_BASE_UUID)
+    if digits != uuid:
+        digits = digits.removeprefix("0000")
+    return bytes.fromhex(digits.replace("-", ""))[::-1]
 
 
 class Characteristic(msgspec.Struct, kw_only=True, eq=False):

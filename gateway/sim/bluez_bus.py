@@ -11,9 +11,12 @@ import asyncio
 import os
 import socket
 from collections import deque
+from collections.abc import Iterable
 
 from dbus_fast import Message
 from dbus_fast.aio.message_bus import MessageBus
+
+from gateway.sim.bluez_wire import ChangedSignal
 
 _CHUNK_BYTES = 64 * 1024  # messages are joined up to this: enough to make the system call cheap
 _HIGH_WATER_BYTES = 1024 * 1024
@@ -58,7 +61,11 @@ class BurstBus(MessageBus):
         data = msg._marshall(negotiate_unix_fd=True)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         self._append(data, list(msg.unix_fds))
 
-    def _append(self, data: bytearray, unix_fds: list[int]) -> None:
+    def post_changed(self, signal: ChangedSignal, changed: Iterable[bytes]) -> None:
+        """Queue a signal that is marshalled by hand."""
+        self._append(signal.marshalled(self.next_serial(), changed), [])
+
+    def _append(self, data: bytes | bytearray, unix_fds: list[int]) -> None:
         if not self.connected:
             _close(unix_fds)
             return  # whoever talks to a bus that is gone finds out by `connected`
@@ -66,7 +73,7 @@ class BurstBus(MessageBus):
         if last and not unix_fds and not last[1] and len(last[0]) < _CHUNK_BYTES:
             last[0].extend(data)
         else:
-            self._outbox.append((data, unix_fds))
+            self._outbox.append((bytearray(data), unix_fds))
         self._outbox_bytes += len(data)
         if not self._scheduled:
             self._scheduled = True

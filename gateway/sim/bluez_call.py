@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 from dbus_fast import Message
 
+from gateway.sim import bluez_names as names
+
 
 class Call(msgspec.Struct, frozen=True, eq=False):
     """One method call. `reply` and `error` make its answer; they do not send it."""
@@ -24,6 +26,14 @@ class Call(msgspec.Struct, frozen=True, eq=False):
     def error(self, name: str, text: str) -> Message:
         """Return an error; names stand in `bluez_names`."""
         return Message.new_error(self.message, name, text)
+
+    def not_ready(self) -> Message:
+        """Return what the adapter being off is told with."""
+        return self.error(names.NOT_READY, "Resource Not Ready")
+
+    def invalid_arguments(self) -> Message:
+        """Return what arguments of the right types and wrong values are told with."""
+        return self.error(names.INVALID_ARGUMENTS, "Invalid arguments in method call")
 
 
 Handler = Callable[[Call], Message | None]  # None: the answer comes later, or never

@@ -4,69 +4,20 @@ A session belongs to a D-Bus sender and an adapter, so two scanners on one conne
 the second StartDiscovery is refused with InProgress.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 from dbus_fast import Message, Variant
 
 from gateway.sim import bluez_names as names
-from gateway.sim.bluez_air import Advertisement
 from gateway.sim.bluez_call import Call, Handlers
+from gateway.sim.bluez_filter import NAMES, Filter, InvalidFilterError, Scan
 from gateway.sim.bluez_tree import ObjectTree
-
-_FILTERS = ["UUIDs", "RSSI", "Pathloss", "Transport", "DuplicateData", "Discoverable", "Pattern"]
-
-
-class Filter(msgspec.Struct, frozen=True):
-    """What SetDiscoveryFilter asked for; not `given` before the first and after an empty one."""
-
-    given: bool = False
-    duplicates: bool = False
-    by_strength: bool = False  # RSSI or Pathloss
-    rssi_dbm: int | None = None
-    uuids: frozenset[str] = frozenset()
-    pattern: str = ""
-
-    def passes(self, report: Advertisement) -> bool:
-        """Whether a report is for this session."""
-        if self.uuids and self.uuids.isdisjoint(report.uuids):
-            return False
-        if self.rssi_dbm is not None and report.rssi_dbm < self.rssi_dbm:
-            return False
-        return report.address.startswith(self.pattern) or (report.name or "").startswith(
-            self.pattern
-        )
-
-
-def _parse(asked: Mapping[str, Variant]) -> Filter:
-    values: dict[str, Any] = {name: variant.value for name, variant in asked.items()}
-    return Filter(
-        given=bool(values),
-        duplicates=bool(values.get("DuplicateData", False)),
-        by_strength="RSSI" in values or "Pathloss" in values,
-        rssi_dbm=values.get("RSSI"),
-        uuids=frozenset(values.get("UUIDs", ())),
-        pattern=str(values.get("Pattern", "")),
-    )
 
 
 class _Session(msgspec.Struct):
-    filter: Filter = Filter()
+    filter: Filter | None = None
     discovering: bool = False
-
-
-class Scan(msgspec.Struct, frozen=True):
-    """All sessions of one adapter together, as they decide what becomes of a report."""
-
-    filters: tuple[Filter, ...] = ()
-    duplicates: bool = False
-    filtered: bool = False
-    by_strength: bool = False
-
-    def wants(self, report: Advertisement) -> bool:
-        """Whether any session is for this report."""
-        return any(one.passes(report) for one in self.filters)
 
 
 _NOBODY = Scan()
@@ -94,6 +45,11 @@ class Discovery:
         """Return what is scanned for on an adapter path, at no cost per report."""
         return self._scans.get(adapter, _NOBODY)
 
+    @property
+    def active(self) -> bool:
+        """Whether anybody scans, on any adapter."""
+        return any(scan.active for scan in self._scans.values())
+
     def forget_sender(self, sender: str) -> None:
         """End the sessions of a client that left the bus."""
         for owner, adapter in [key for key in self._sessions if key[0] == sender]:
@@ -117,24 +73,32 @@ class Discovery:
             for (_, path), session in self._sessions.items()
             if path == adapter and session.discovering
         ]
-        before, self._scans[adapter] = self.scan(adapter), _together(active)
-        if bool(before.filters) == bool(active):
+        before, self._scans[adapter] = self.scan(adapter), Scan.of(active)
+        if before.active == bool(active):
             return
         discovering = {"Discovering": Variant("b", bool(active))}
         self._tree.change(adapter, names.ADAPTER, discovering)
         if not active:
             self._stopped(adapter)
 
+    def _session(self, call: Call) -> _Session:
+        return self._sessions.setdefault((call.sender, call.path), _Session())
+
     def _set_filter(self, call: Call) -> Message:
-        session = self._sessions.setdefault((call.sender, call.path), _Session())
-        session.filter = _parse(call.body[0])
+        if not self._tree.flag(call.path, names.ADAPTER, "Powered"):
+            return call.not_ready()
+        try:
+            asked = Filter.parse(call.body[0])
+        except InvalidFilterError:
+            return call.invalid_arguments()
+        self._session(call).filter = asked
         self._update(call.path)
         return call.reply()
 
     def _start(self, call: Call) -> Message:
         if not self._tree.flag(call.path, names.ADAPTER, "Powered"):
-            return call.error(names.NOT_READY, "Resource Not Ready")
-        session = self._sessions.setdefault((call.sender, call.path), _Session())
+            return call.not_ready()
+        session = self._session(call)
         if session.discovering:
             return call.error(names.IN_PROGRESS, "Operation already in progress")
         session.discovering = True
@@ -143,7 +107,7 @@ class Discovery:
 
     def _stop(self, call: Call) -> Message:
         if not self._tree.flag(call.path, names.ADAPTER, "Powered"):
-            return call.error(names.NOT_READY, "Resource Not Ready")
+            return call.not_ready()
         session = self._sessions.get((call.sender, call.path))
         if session is None or not session.discovering:
             return call.error(names.FAILED, "No discovery started")
@@ -152,13 +116,4 @@ class Discovery:
         return call.reply()
 
     def _filters(self, call: Call) -> Message:
-        return call.reply("as", [_FILTERS])
-
-
-def _together(active: list[Filter]) -> Scan:
-    return Scan(
-        filters=tuple(active),
-        duplicates=any(one.duplicates for one in active),
-        filtered=any(one.given for one in active),
-        by_strength=any(one.by_strength for one in active),
-    )
+        return call.reply("as", [list(NAMES)])

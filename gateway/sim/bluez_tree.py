@@ -4,7 +4,8 @@ Every change goes through here, so what GetManagedObjects answers and what the s
 differ.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from dbus_fast import Message, MessageType, Variant
@@ -20,12 +21,48 @@ class ObjectTree:
 
     def __init__(self, emit: Callable[[Message], None]) -> None:
         self._emit = emit
-        self.objects: dict[str, Interfaces] = {}
+        self._objects: dict[str, Interfaces] = {}
         self._children: dict[str, set[str]] = {}
+        self._outdated: dict[str, tuple[str, Callable[[], Properties]]] = {}
+        self._held: list[Message] | None = None
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """Hold signals back to its end, as gdbus does until its loop is idle (gdbus/object.c).
+
+        So a client has the answer to its call before the changes that the call made. Only what is
+        taken away is told at once, and before it what was held.
+        """
+        self._held = []
+        try:
+            yield
+        finally:
+            self._release()
+            self._held = None
+
+    def _release(self) -> None:
+        held, self._held = self._held or [], []
+        for signal in held:
+            self._emit(signal)
+
+    @property
+    def objects(self) -> Mapping[str, Interfaces]:
+        """What is shown, up to date."""
+        for path, (interface, latest) in self._outdated.items():
+            self._objects[path][interface].update(latest())
+        self._outdated.clear()
+        return self._objects
+
+    def outdated(self, path: str, interface: str, latest: Callable[[], Properties]) -> None:
+        """Have some properties asked for by whoever looks next: their signal is sent already.
+
+        Every advertisement changes its device, and hardly anybody ever asks for one.
+        """
+        self._outdated[path] = interface, latest
 
     def add(self, path: str, interfaces: Interfaces) -> None:
         """Show an object and signal InterfacesAdded."""
-        self.objects[path] = interfaces
+        self._objects[path] = interfaces
         self._children.setdefault(_parent(path), set()).add(path)
         self._signal(
             "/", names.OBJECT_MANAGER, "InterfacesAdded", "oa{sa{sv}}", [path, interfaces]
@@ -34,12 +71,23 @@ class ObjectTree:
     def remove(self, path: str) -> None:
         """Take away an object and all below it, the lowest first, each with its signal."""
         for gone in sorted((path, *self.below(path)), reverse=True):
-            interfaces = list(self.objects.pop(gone, {}))
+            interfaces = list(self._objects.pop(gone, {}))
+            self._outdated.pop(gone, None)
             self._children.get(_parent(gone), set()).discard(gone)
             self._children.pop(gone, None)
             if interfaces:
                 body = [gone, interfaces]
                 self._signal("/", names.OBJECT_MANAGER, "InterfacesRemoved", "oas", body)
+
+    def children(self, path: str) -> list[str]:
+        """Return the last parts of all paths one level below one, whether objects or not."""
+        prefix = "/" if path == "/" else f"{path}/"
+        found = {
+            one.removeprefix(prefix).split("/")[0]
+            for one in self._objects
+            if one.startswith(prefix)
+        }
+        return sorted(found)
 
     def below(self, path: str) -> list[str]:
         """Return the paths below one, at whatever depth."""
@@ -48,7 +96,8 @@ class ObjectTree:
 
     def clear(self) -> None:
         """Forget every object and say nothing."""
-        self.objects.clear()
+        self._objects.clear()
+        self._outdated.clear()
         self._children.clear()
 
     def properties(self, path: str, interface: str) -> Properties | None:
@@ -81,16 +130,20 @@ class ObjectTree:
     def _signal(
         self, path: str, interface: str, member: str, signature: str, body: list[Any]
     ) -> None:
-        self._emit(
-            Message(
-                message_type=MessageType.SIGNAL,
-                path=path,
-                interface=interface,
-                member=member,
-                signature=signature,
-                body=body,
-            )
+        signal = Message(
+            message_type=MessageType.SIGNAL,
+            path=path,
+            interface=interface,
+            member=member,
+            signature=signature,
+            body=body,
         )
+        if self._held is None:
+            self._emit(signal)
+            return
+        self._held.append(signal)
+        if member == "InterfacesRemoved":
+            self._release()
 
 
 def _parent(path: str) -> str:

@@ -12,7 +12,7 @@ from gateway.sim import lifeline
 
 _START_LIMIT_S = 10.0
 _STOP_LIMIT_S = 5.0
-_MAX_SOCKET_PATH = 107  # sun_path of struct sockaddr_un, without its final NUL
+MAX_SOCKET_PATH = 107  # sun_path of struct sockaddr_un, without its final NUL
 
 # Session type, for it lets everybody own every name; the limits are those of a session bus, so a
 # burst of thousands of advertisements is the reader's business and not the daemon's.
@@ -60,7 +60,7 @@ class DbusDaemon:
 
     async def start(self) -> None:
         """Start and return once connections are accepted. Raises SimulatorError."""
-        if len(os.fsencode(self._socket)) > _MAX_SOCKET_PATH:
+        if len(os.fsencode(self._socket)) > MAX_SOCKET_PATH:
             cause = f"the path of the simulated bus is too long for a socket: {self._socket}"
             raise SimulatorError(cause, "set TMPDIR to a shorter path")
         configuration = self._directory / "bus.conf"

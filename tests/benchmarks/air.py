@@ -7,6 +7,7 @@ sends what it is ordered to, and says when all of it has left.
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ import msgspec
 from gateway.sim import lifeline
 from gateway.sim.bluez import BluezOptions
 from gateway.sim.bluez_air import Advertisement, uuid_text
-from gateway.sim.sensor_formats import BTHOME_UUID
+from gateway.sim.models.bthome import BTHOME_UUID
 from gateway.sim.world import World
 from tests.benchmarks import traffic
 
@@ -44,10 +45,15 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
-    """An order carried out: how many made a signal, how many devices bluetoothd now shows."""
+    """An order carried out: how many made a signal, how many devices bluetoothd now shows.
+
+    The processor's time is that of the simulator and of its D-Bus daemon since they started.
+    """
 
     signalled: int
     devices: int
+    simulator_cpu_s: float
+    daemon_cpu_s: float
 
 
 def advertisement(kind: Kind, number: int) -> Advertisement:
@@ -116,9 +122,21 @@ async def _serve(temporary_timeout_s: float) -> None:
         _say(world.bus.address.encode())
         while line := await orders.readline():
             await _carry_out(world, msgspec.json.decode(line, type=Order))
-            counters = world.bluez.counters
-            done = Done(signalled=counters.signalled, devices=world.bluez.device_count)
-            _say(msgspec.json.encode(done))
+            _say(msgspec.json.encode(_done(world)))
+
+
+def _done(world: World) -> Done:
+    return Done(
+        signalled=world.bluez.counters.signalled,
+        devices=world.bluez.device_count,
+        simulator_cpu_s=time.process_time(),
+        daemon_cpu_s=_cpu_s(world.bus.pid),
+    )
+
+
+def _cpu_s(pid: int | None) -> float:
+    # Its first number is the time on a processor in ns (Documentation/scheduler/sched-stats).
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 async def _carry_out(world: World, order: Order) -> None:
@@ -129,10 +147,10 @@ async def _carry_out(world: World, order: Order) -> None:
     while sent < order.count:
         await asyncio.sleep(max(0.0, start_s + sent / order.per_second - loop.time()))
         for _ in range(min(order.burst, order.count - sent)):
+            if world.bluez.congested:
+                await world.bluez.drain()
             world.advertise(advertisement(order.kind, order.first + sent))
             sent += 1
-        if world.bluez.congested:
-            await world.bluez.drain()
     await world.bluez.drain()
 
 

@@ -13,9 +13,10 @@ from bleak.exc import BleakBluetoothNotAvailableError, BleakDBusError, BleakErro
 from dbus_fast import Message
 
 from gateway.sim import bluez_names as names
+from gateway.sim.bare import bare
 from gateway.sim.bluez_bus import BurstBus
 from gateway.sim.bluez_faults import MethodFault
-from gateway.sim.faults import VERBS
+from gateway.sim.verbs import begin_fault
 from gateway.sim.world import World
 from tests.sim.worlds import BTHOME, Heard, InWorld, active, bthome, monitored, passive, until
 
@@ -23,7 +24,7 @@ SILENCING = ("ble.crash", "ble.restart", "ble.unplug", "ble.power-off", "dbus.re
 
 
 async def strike(world: World, verb: str) -> None:
-    async with VERBS[verb].begin(world, "hci0"):
+    async with begin_fault(bare(world), verb, on="hci0"):
         pass
 
 
@@ -145,7 +146,7 @@ def test_an_adapter_that_is_off_refuses_to_scan(in_world: InWorld) -> None:
 @pytest.mark.parametrize("verb", ["ble.busy", "ble.refuse"])
 def test_a_refused_scan_works_once_the_fault_is_over(in_world: InWorld, verb: str) -> None:
     async def body(world: World) -> None:
-        async with VERBS[verb].begin(world, "hci0"):
+        async with begin_fault(bare(world), verb, on="hci0"):
             with pytest.raises(BleakDBusError, match=r"InProgress|Failed"):
                 await active(Heard()).start()
         async with active(Heard()):
@@ -156,7 +157,7 @@ def test_a_refused_scan_works_once_the_fault_is_over(in_world: InWorld, verb: st
 
 def test_a_scan_that_is_never_answered_can_be_given_up_and_tried_again(in_world: InWorld) -> None:
     async def body(world: World) -> None:
-        async with VERBS["ble.hang"].begin(world, "hci0"):
+        async with begin_fault(bare(world), "ble.hang", on="hci0"):
             starting = asyncio.create_task(active(Heard()).start())
             await until(lambda: "StartDiscovery" in [call.member for call in world.bluez.calls])
             assert not starting.done()
