@@ -2,15 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from gateway.config.mqtt import is_loopback
 from gateway.core.identity import eui64_urn, node_urn
-from gateway.sim.sensors import MODELS, SensorOptions
+from gateway.sim.models import MODELS
+from gateway.sim.sensors import SensorOptions
 from gateway.sim.serial_modem import SerialModem
+
+_SHORTEST_POLL_S = 10  # that a configuration allows
 
 
 class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,16 +57,28 @@ def write_agent_config(
         f"gateway: {{org: {agent.org}, id: {agent.gateway}}}",
         f"mqtt: {{host: {_text(agent.mqtt_host)}, port: {agent.mqtt_port}{clear}}}",
         f"store: {{path: {_text(store)}}}",
-        "transports:",
-        *(f"  - {{kind: ble, adapter: {adapter}, scan: {agent.scan}}}" for adapter in adapters),
-        *(f"  - {_modem(modem, agent.modem)}" for modem in modems),
-        "devices:",
-        *(f"  - {_device(directory, sensor)}" for sensor in sensors),
+        *_listed(
+            "transports",
+            *(f"{{kind: ble, adapter: {adapter}, scan: {agent.scan}}}" for adapter in adapters),
+            *(_modem(modem, agent.modem) for modem in modems),
+        ),
+        *_listed("devices", *(_device(directory, sensor) for sensor in sensors)),
         agent.extra,
     ]
     path = directory / "gateway.yaml"
     path.write_text("\n".join(lines))
     return path
+
+
+def _listed(key: str, *entries: str) -> Sequence[str]:
+    return (f"{key}:", *(f"  - {entry}" for entry in entries)) if entries else (f"{key}: []",)
+
+
+def completed(settings: str, defaults: Mapping[str, str]) -> str:
+    """Return top-level YAML with those of the defaults of which it says nothing."""
+    said = {line.partition(":")[0].rstrip().strip("\"'") for line in settings.splitlines()}
+    missing = [f"{key}: {value}" for key, value in defaults.items() if key not in said]
+    return "\n".join((*missing, settings))
 
 
 def _modem(modem: SerialModem, settings: str) -> str:
@@ -85,7 +100,10 @@ def _device(directory: Path, sensor: SensorOptions) -> str:
         fields |= {"address_type": "random", "id": _id_of(sensor)}
     if sensor.name:
         fields["name"] = _text(sensor.name)
-    if model.driver:
+    if model.medium == "gatt":
+        every_s = max(_SHORTEST_POLL_S, round(sensor.every_s))
+        fields["poll"] = f"{{driver: {model.driver}, every: {every_s}s}}"
+    elif model.named:
         fields["driver"] = model.driver
     if model.medium == "lora":
         fields["payload"] = sensor.payload

@@ -6,7 +6,6 @@ said on the air counts as sent when the board's radio says that a scan has heard
 
 import json
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +14,7 @@ from typing import Final, Self
 from gateway.sim import esp32_wire
 from gateway.sim.agent_config import AgentOptions, write_agent_config
 from gateway.sim.air import Air
-from gateway.sim.bluez_air import Advertisement
+from gateway.sim.bluez_air import Advertisement, Peripheral
 from gateway.sim.esp32 import Board, Parts
 from gateway.sim.esp32_image import Flash, Programs
 from gateway.sim.esp32_time import TimeServer
@@ -59,6 +58,7 @@ class BoardWorld(Air):
         self.modem = SerialModem(self.directory / "serial" / "usb-lora", modem)
         self.times = TimeServer()
         self._board: Board | None = None
+        self._peripherals: list[Peripheral] = []
 
     async def __aenter__(self) -> Self:
         self.modem.plug()
@@ -127,18 +127,20 @@ class BoardWorld(Air):
             programs=self._programs, flash=flash, uarts=uarts, blocks=blocks, reboots=reboots
         )
         self._board = Board(self.directory / "chip", parts)
+        for peripheral in self._peripherals:
+            self._board.peripherals.add(peripheral)
         return self._board
 
     # --------------------------------------------------------------------------------- on the air
     def transmit(self, emission: Emission) -> bool:
         """Send an emission; it is in the ledger once the hardware has said that it took it."""
-        at_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        at_ns = self.now_ns()
         if emission.serial is None:
-            self.ledger.strange(emission.address)
+            self._book(emission, at_ns, taken=False)
 
         def heard(taken: bool) -> None:  # noqa: FBT001 - the one thing it says
-            if taken and emission.serial is not None:
-                self.ledger.sent(emission.address, emission.serial, at_ns)
+            if emission.serial is not None:
+                self._book(emission, at_ns, taken=taken)
 
         for copy in emission.copies:
             if isinstance(copy, Advertisement):
@@ -159,6 +161,12 @@ class BoardWorld(Air):
         for report in esp32_wire.reports(copy):
             is_data = report.kind != esp32_wire.SCAN_RESPONSE
             self._board.hear(report, heard if is_data else _nothing)
+
+    def place(self, peripheral: Peripheral) -> None:
+        """Let there be a device that can be connected to, as soon as there is a board."""
+        self._peripherals.append(peripheral)
+        if self._board is not None:
+            self._board.peripherals.add(peripheral)
 
     def receive(self, packet: LoraPacket) -> bool:
         """Let a LoRa packet arrive; True when the modem's port took all of it."""

@@ -1,6 +1,6 @@
 """Sensors that have to be connected to: their services, and what they measure when they are read.
 
-Made from the specifications and apart from the drivers, as in sensor_formats.
+Made from the specifications and apart from the drivers.
 """
 
 import struct

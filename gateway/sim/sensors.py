@@ -4,155 +4,36 @@ Each draws from a chance of its own, made of one seed and its address. So the sa
 same bytes, whoever else is on the air and however fast the machine is.
 """
 
-import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from random import Random
-from types import MappingProxyType
-from typing import Protocol
 
-import msgspec
+from gateway.sim.bluez_air import Advertisement, Peripheral
+from gateway.sim.emissions import Emission, Emitter, LoraPacket, timeline
+from gateway.sim.models import MODELS, Model, Quantity, Readings, Sender, SerialPlace
+from gateway.sim.models.model import FRAME_COUNTER, Value
+from gateway.sim.models.sources import Nature, Power, source
+from gateway.sim.models.values import Given, meant
+from gateway.sim.sensor_options import SensorOptions, model_of
+from gateway.sim.strangers import Beacon, Phone
 
-from gateway.sim import sensor_formats as formats
-from gateway.sim.bluez_air import Advertisement, uuid_text
-from gateway.sim.sensor_formats import Readings
+__all__ = [
+    "MODELS",
+    "Beacon",
+    "Emission",
+    "Emitter",
+    "LoraPacket",
+    "Model",
+    "Phone",
+    "Sensor",
+    "SensorOptions",
+    "SerialPlace",
+    "timeline",
+]
 
 _RSSI_SPREAD_DB = 2.5
 _RSSI_RANGE = (-110, -20)
 _SNR_RANGE = (-20, 12)
-_BATTERY_PER_FRAME = 0.001  # percent
-_APPLE = 0x004C
-
-
-class LoraPacket(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One LoRa packet as it arrives at a modem."""
-
-    address: int
-    payload: bytes
-    rssi_dbm: int
-    snr_db: int
-
-
-class Emission(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One thing on the air, as often as it is repeated. `serial` None: a stranger's."""
-
-    address: str  # "C0:FF:EE:00:00:01" or "lora:17"
-    serial: int | None
-    copies: tuple[Advertisement | LoraPacket, ...]  # empty: lost on the way
-
-
-class Emitter(Protocol):
-    """Something that sends by itself."""
-
-    def first_s(self) -> float:
-        """Return how long after the start the first emission comes."""
-        ...
-
-    def gap_s(self) -> float:
-        """Return how long after an emission the next comes."""
-        ...
-
-    def emit(self) -> Emission:
-        """Measure and send."""
-        ...
-
-
-class SerialPlace(msgspec.Struct, frozen=True):
-    """Where an observation carries a frame's serial; frameCounter, if no property is named."""
-
-    observed_property: str = ""
-    channel: str = ""
-
-
-class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """A kind of sensor. `encode` gives the BLE content or the LoRa payload."""
-
-    encode: Callable[["SensorOptions", Readings], Mapping[int, bytes] | bytes]
-    medium: str  # "service", "manufacturer", "lora"
-    serial: SerialPlace
-    number: Callable[[int], int] = int  # what the serial looks like at its place
-    driver: str = ""  # has to be configured
-    encrypted: bool = False
-
-
-class SensorOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """One sensor as described. Gaps vary by `jitter` of `every_s`; `loss` is a probability."""
-
-    model: str
-    address: str
-    address_type: str = "public"  # Bluetooth LE: or "random"
-    every_s: float = 60.0
-    jitter: float = 0.1
-    loss: float = 0.0
-    rssi_dbm: int = -70
-    snr_db: int = 8
-    copies: int = 1  # how often each advertisement is repeated
-    key: bytes = b""
-    payload: str = "hex"  # LoRa: "hex" or "raw"
-    first_serial: int = 1
-    name: str = ""
-
-
-def _bthome(_: SensorOptions, readings: Readings) -> Mapping[int, bytes]:
-    return {formats.BTHOME_UUID: formats.bthome_plain(readings)}
-
-
-def _bthome_encrypted(options: SensorOptions, readings: Readings) -> Mapping[int, bytes]:
-    data = formats.bthome_encrypted(readings, address=options.address, key=options.key)
-    return {formats.BTHOME_UUID: data}
-
-
-def _ruuvi(options: SensorOptions, readings: Readings) -> Mapping[int, bytes]:
-    return {formats.RUUVI_COMPANY: formats.ruuvi_rawv2(readings, address=options.address)}
-
-
-def _cayenne(options: SensorOptions, readings: Readings) -> bytes:
-    payload = formats.cayenne_lpp(readings)
-    return payload.hex().upper().encode() if options.payload == "hex" else payload
-
-
-MODELS: Mapping[str, Model] = MappingProxyType(
-    {
-        "bthome-v2": Model(encode=_bthome, medium="service", serial=SerialPlace("count")),
-        "bthome-v2-encrypted": Model(
-            encode=_bthome_encrypted,
-            medium="service",
-            serial=SerialPlace("count"),
-            encrypted=True,
-        ),
-        "ruuvi-rawv2": Model(
-            encode=_ruuvi,
-            medium="manufacturer",
-            serial=SerialPlace(),
-            number=formats.ruuvi_number,
-        ),
-        "cayenne-lpp": Model(
-            encode=_cayenne,
-            medium="lora",
-            serial=SerialPlace("generic_value", "4"),
-            driver="cayenne-lpp",
-        ),
-    }
-)
-
-
-class Walk:
-    """A value that drifts: each step pulled back to its mean, none beyond its limits."""
-
-    def __init__(
-        self, chance: Random, mean: float, step: float, limits: tuple[float, float]
-    ) -> None:
-        self._chance = chance
-        self._mean = mean
-        self._step = step
-        self._limits = limits
-        self._value = mean
-
-    def next(self) -> float:
-        """Take one step and return where it led."""
-        pulled = self._value + (self._mean - self._value) * 0.02
-        low, high = self._limits
-        self._value = min(high, max(low, pulled + self._chance.gauss(0, self._step)))
-        return self._value
+_BATTERY_PER_FRAME = 0.001  # percent, where its life is not given
+_NEVER_BELOW = 1.0  # percent, the same
 
 
 class Sensor:
@@ -160,14 +41,66 @@ class Sensor:
 
     def __init__(self, options: SensorOptions, *, seed: int) -> None:
         self.options = options
-        self.model = MODELS[options.model]
+        self.model = model_of(options)
+        self._sender = Sender(options.address, options.key)
         self._chance = Random(f"{seed}/{options.address}")  # noqa: S311 - has to be repeatable
-        self._temperature = Walk(self._chance, self._chance.uniform(5, 25), 0.05, (-30, 50))
-        self._humidity = Walk(self._chance, self._chance.uniform(40, 70), 0.2, (5, 100))
-        self._pressure = Walk(self._chance, self._chance.uniform(99e3, 103e3), 4, (95e3, 105e3))
-        self._battery_percent = self._chance.uniform(60, 100)
+        self._power = self._battery()
+        nature = Nature(
+            chance=self._chance,
+            power=self._power,
+            every_s=options.every_s,
+            seed=f"{seed}/{options.address}",
+        )
+        given = self._given()
+        self._sources = {
+            one.name: source(one, nature, given.get(one.name)) for one in self.model.sends
+        }
+        self._known_by = self._distinct()  # what frames are known by; None: the frame counter
+        self.place = self._place()
+        self._last_number: int | None = None
         self._next_serial = options.first_serial
+        serve = self.model.serve
+        self.peripheral: Peripheral | None = serve(self._sender, self._measure) if serve else None
 
+    # ------------------------------------------------------------------------------ as described
+    def _battery(self) -> Power:
+        options = self.options
+        drawn = self._chance.uniform(60, 100)
+        start = drawn if options.battery_percent is None else options.battery_percent
+        if not options.battery_life_s:
+            return Power(start, _BATTERY_PER_FRAME, min(start, _NEVER_BELOW))
+        return Power(start, 100 * options.every_s / options.battery_life_s, 0.0)
+
+    def _given(self) -> dict[str, Given]:
+        """Return the values that are given, by their full names."""
+        values = self.options.values.items()
+        quantities = ((meant(self.model, name), given) for name, given in values)
+        return {one.name: given for one, given in quantities if one is not None}
+
+    def _distinct(self) -> Quantity | None:
+        """Return the value that frames are known by, which is no counter of them as a rule."""
+        by_name = {one.name: one for one in self.model.sends}
+        usual = by_name.get(self.model.serial or "")
+        if (
+            usual is None
+            or usual.counts
+            or self.model.fresh
+            or not self._sources[usual.name].is_fixed
+        ):
+            return usual
+        others = (one for one in self.model.sends if not self._sources[one.name].is_fixed)
+        return next(others, None)
+
+    def _place(self) -> SerialPlace | None:
+        """Return where frames can be told apart; None: nowhere, for all that would do is fixed."""
+        known_by = self._known_by
+        if known_by is not None:
+            return SerialPlace(
+                known_by.observed_property, known_by.channel, known_by.step, known_by.above
+            )
+        return SerialPlace() if self.model.serial == FRAME_COUNTER else None
+
+    # -------------------------------------------------------------------------------- on the air
     def first_s(self) -> float:
         """Return a phase of its own within the first interval."""
         return self._chance.uniform(0, self.options.every_s)
@@ -179,87 +112,67 @@ class Sensor:
 
     def emit(self) -> Emission:
         """Measure and send, or lose what was sent."""
+        if self.peripheral is not None:
+            return self._send(b"", serial=0)
         readings = self._measure()
-        content = self.model.encode(self.options, readings)
-        lost = self._chance.random() < self.options.loss
+        content = self.model.encode(self._sender, readings)
+        return self._send(content, serial=self._number(readings))
+
+    def _number(self, readings: Readings) -> int:
+        """Return what a frame is known by."""
+        if self.place is None or self._known_by is None:
+            return readings.serial % self.model.counts if self.model.counts else readings.serial
+        return self.place.number(float(readings.values[self._known_by.name]))
+
+    def _send(self, content: bytes, serial: int) -> Emission:
+        lost = self._chance.random() < self.options.loss or self._power.percent <= 0
         copies = () if lost else tuple(self._copy(content) for _ in range(self.options.copies))
-        number = self.model.number(readings.serial)
-        return Emission(address=self.options.address, serial=number, copies=copies)
+        return Emission(
+            address=self.options.address,
+            serial=serial,
+            copies=copies,
+            followed=self.place is not None,
+        )
 
     def _measure(self) -> Readings:
         serial, self._next_serial = self._next_serial, self._next_serial + 1
-        self._battery_percent = max(1.0, self._battery_percent - _BATTERY_PER_FRAME)
-        return Readings(
-            serial=serial,
-            temperature_c=self._temperature.next(),
-            humidity_percent=self._humidity.next(),
-            pressure_pa=self._pressure.next(),
-            battery_percent=self._battery_percent,
+        self._power.drain()
+        values = {name: one.next(serial) for name, one in self._sources.items()}
+        if self.place is not None and self._known_by is not None and not self._known_by.counts:
+            self._tell_apart(self._known_by, self.place, values)
+        return Readings(serial=serial, values=values)
+
+    def _tell_apart(
+        self, known_by: Quantity, place: SerialPlace, values: dict[str, Value]
+    ) -> None:
+        """See that no frame says the same as the one before: a receiver takes that for a copy.
+
+        The value is a whole number of steps, so that nobody rounds it another way.
+        """
+        value = values[known_by.name]
+        number = place.number(float(value))
+        if number == self._last_number and not self.model.fresh:
+            number += 1 if place.value(number + 1) <= known_by.high else -1
+        self._last_number = number
+        values[known_by.name] = bool(number) if isinstance(value, bool) else place.value(number)
+
+    def _copy(self, content: bytes) -> Advertisement | LoraPacket:
+        rssi_dbm = self._around(self.options.rssi_dbm, _RSSI_RANGE)
+        if self.model.medium == "lora":
+            return LoraPacket(
+                address=int(self.options.address.removeprefix("lora:")),
+                payload=content.hex().upper().encode() if self._is_hex else content,
+                rssi_dbm=rssi_dbm,
+                snr_db=self._around(self.options.snr_db, _SNR_RANGE),
+            )
+        return self.model.report(
+            self._sender, content, rssi_dbm=rssi_dbm, address_type=self.options.address_type
         )
 
-    def _copy(self, content: Mapping[int, bytes] | bytes) -> Advertisement | LoraPacket:
-        rssi_dbm = self._around(self.options.rssi_dbm, _RSSI_RANGE)
-        address = self.options.address
-        if isinstance(content, bytes):
-            snr_db = self._around(self.options.snr_db, _SNR_RANGE)
-            number = int(address.removeprefix("lora:"))
-            return LoraPacket(address=number, payload=content, rssi_dbm=rssi_dbm, snr_db=snr_db)
-        if self.model.medium == "manufacturer":
-            report = Advertisement(address=address, rssi_dbm=rssi_dbm, manufacturer=content)
-        else:
-            services = {uuid_text(number): data for number, data in content.items()}
-            report = Advertisement(address=address, rssi_dbm=rssi_dbm, services=services)
-        return msgspec.structs.replace(report, address_type=self.options.address_type)
+    @property
+    def _is_hex(self) -> bool:
+        return self.options.payload == "hex"
 
     def _around(self, middle: int, limits: tuple[int, int]) -> int:
         low, high = limits
         return min(high, max(low, round(self._chance.gauss(middle, _RSSI_SPREAD_DB))))
-
-
-class Phone:
-    """A passer-by's phone: unlisted, and with another address every `rotate` emissions."""
-
-    def __init__(self, number: int, *, every_s: float, rotate: int, seed: int) -> None:
-        self._chance = Random(f"{seed}/phone/{number}")  # noqa: S311 - has to be repeatable
-        self._every_s = every_s
-        self._rotate = rotate
-        self._emitted = 0
-        self._address = ""
-
-    def first_s(self) -> float:
-        """Return some time within the first interval."""
-        return self._chance.uniform(0, self._every_s)
-
-    def gap_s(self) -> float:
-        """Return between half and one and a half intervals."""
-        return self._chance.uniform(0.5, 1.5) * self._every_s
-
-    def emit(self) -> Emission:
-        """Say something only its maker understands."""
-        if self._emitted % self._rotate == 0:
-            self._address = self._random_address()
-        self._emitted += 1
-        report = Advertisement(
-            address=self._address,
-            address_type="random",
-            rssi_dbm=self._chance.randint(-95, -55),
-            manufacturer={_APPLE: self._chance.randbytes(12)},
-        )
-        return Emission(address=self._address, serial=None, copies=(report,))
-
-    def _random_address(self) -> str:
-        """Return a resolvable private address (Core, Vol 6, Part B, 1.3.2.2)."""
-        octets = bytearray(self._chance.randbytes(6))
-        octets[0] = octets[0] & 0x3F | 0x40  # its upper two bits are 01
-        return octets.hex(":").upper()
-
-
-def timeline(emitters: Iterable[Emitter]) -> Iterator[tuple[float, Emission]]:
-    """Yield all emissions for ever, in order: (seconds after the start, emission)."""
-    crowd = list(emitters)
-    due = [(emitter.first_s(), index) for index, emitter in enumerate(crowd)]
-    heapq.heapify(due)
-    while due:
-        at_s, index = due[0]
-        yield at_s, crowd[index].emit()
-        heapq.heapreplace(due, (at_s + crowd[index].gap_s(), index))

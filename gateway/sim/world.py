@@ -12,7 +12,7 @@ from typing import Self, cast
 from gateway.sim.agent_config import AgentOptions, write_agent_config
 from gateway.sim.air import Air
 from gateway.sim.bluez import Bluez, BluezOptions
-from gateway.sim.bluez_air import Advertisement
+from gateway.sim.bluez_air import Advertisement, Peripheral
 from gateway.sim.dbus_daemon import DbusDaemon
 from gateway.sim.sensors import LoraPacket
 from gateway.sim.serial_modem import SerialModem
@@ -79,6 +79,10 @@ class World(Air):
         await self.bus.stop()
         self._held.cleanup()
 
+    def discard(self) -> None:
+        """Remove every file of a world that was never started."""
+        self._held.cleanup()
+
     # ------------------------------------------------------------------------------ for the agent
     def environment(self) -> dict[str, str]:
         """Return what an agent needs in its environment to live in this world."""
@@ -106,6 +110,10 @@ class World(Air):
     def receive(self, packet: LoraPacket) -> bool:
         """Let a LoRa packet arrive; True when a modem's port took all of it."""
         return sum(modem.receive(packet) for modem in self.modems.values()) > 0
+
+    def place(self, peripheral: Peripheral) -> None:
+        """Let there be a device that can be connected to."""
+        self.bluez.place(peripheral)
 
     async def settle(self) -> None:
         """Return when all that was sent by Bluetooth so far stands in the listeners' sockets."""

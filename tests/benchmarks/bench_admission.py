@@ -167,7 +167,7 @@ def _ours(listed: int) -> Callback:
         health=Health(clock),
     )
     # What it hands to bleak; there is no other way to call it as bleak does.
-    return Scanner("hci0", "ble:hci0", pipeline)._on_advertisement  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    return Scanner("hci0", "ble:hci0", pipeline).on_advertisement
 
 
 def _row(name: str, target: Timed, costs: dict[tuple[str, int], Costs]) -> Row:

@@ -55,7 +55,7 @@ async def _measure(directory: Path, port: int, *, rounds: int, count: int) -> Ro
         agent = subject.agent
         await subject.connected()
         # What the transport hands to bleak; there is no other way to call it as bleak does.
-        ours = Scanner("hci0", "ble:hci0", agent.pipeline)._on_advertisement  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        ours = Scanner("hci0", "ble:hci0", agent.pipeline).on_advertisement
         for number in range(rounds + 1):
             switch.target = empty
             bleak_ns.append(await _round(air, switch, subject, 2 * number * count, count))

@@ -9,7 +9,7 @@ from typing import Final
 
 from gateway.core.advertisement import SERVICE_DATA
 from gateway.model import Frame, Structure
-from gateway.sim.sensor_formats import BTHOME_UUID
+from gateway.sim.models.bthome import BTHOME_UUID
 
 RSSI_DBM: Final = -71
 _GOLDEN: Final = 2_654_435_761  # Knuth, The Art of Computer Programming, 6.4
