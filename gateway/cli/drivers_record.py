@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -13,6 +12,7 @@ import typer
 from gateway import assembly
 from gateway.cli.configuration import DEFAULT, ConfigOption, load_settings, quarantined
 from gateway.cli.radio import limit_s
+from gateway.cli.radios import complain, stop_signals
 from gateway.cli.recorder import Document, Recorded, Recorder, merged, recorded, text_of
 from gateway.cli.terminal import note, show, table
 from gateway.clock import SystemClock
@@ -20,10 +20,9 @@ from gateway.config import DeviceSettings, Settings
 from gateway.config.findings import quoted
 from gateway.conformance.examples import Example, documents
 from gateway.driver import LoadedDriver
-from gateway.errors import DriverError, TransportError, UgwError
+from gateway.errors import DriverError, UgwError
 from gateway.exit_codes import ExitCode
 from gateway.health import Health
-from gateway.model import TransportState
 from gateway.registry import Registry
 
 _LOOK_S: Final = 0.2  # between two looks whether enough was heard
@@ -97,21 +96,14 @@ def _heard(settings: Settings, registry: Registry, listed: DeviceSettings, limit
     alone = settings.model_copy(update={"devices": [listed]})
     sources = list(assembly.sources(alone, registry, recorder, health))
     asyncio.run(_listen([source.make().run for source in sources], recorder, limit))
-    radios = list(health.transports.values())
-    if not recorder.heard and all(radio.state is TransportState.DOWN for radio in radios):
-        causes = "; ".join(f"{radio.name}: {radio.cause}" for radio in radios)
-        cause = f"no radio can be used: {causes}"
-        raise TransportError(cause, "ugw check tries each and says more")
+    if not recorder.heard:
+        complain(health)
     return recorder
 
 
 async def _listen(runs: Sequence[_Run], recorder: Recorder, limit: str) -> None:
     """Run the transports until the time is over, enough was heard, SIGINT or SIGTERM."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    loop.call_later(limit_s(limit, live=False) or 0, stop.set)
+    stop = stop_signals(limit_s(limit, live=False))
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(run(), name=f"radio {at}") for at, run in enumerate(runs)]
         while not (stop.is_set() or recorder.is_full):

@@ -36,6 +36,8 @@ COMMANDS = (
     "config",
     "enrol",
     "simulate",
+    "record",
+    "replay",
     "version",
 )
 # Commands of other packages: an entry point names a module with an `app`, as those here have.
