@@ -20,16 +20,16 @@ from gateway.sim.broker_packets import Connect, Publish
 from gateway.sim.broker_script import Offer, Script
 from gateway.sim.proxy import Line
 from gateway.sim.sensors import SensorOptions
+from gateway.sim.troubles import DiskTrouble
 
 Level = Literal["inside", "process"]
-DiskTrouble = Literal["full", "eio", "fsync_eio", "readonly", "slow", "hang"]
 
 
 class Broker(Protocol):
     """A broker that does what it is told: `ScriptedBroker`, or the one in memory.
 
-    `connects`, `received`, `delivered` and `violations` are what happened, in order; times are in
-    `delivered_at_s` (of the bench's clock, beside `delivered`).
+    `connects`, `received`, `delivered` and `violations` are what happened, in order;
+    `delivered_at_s` is when, by `now_s()`.
     """
 
     offer: Offer
@@ -37,6 +37,7 @@ class Broker(Protocol):
     connects: list[Connect]
     received: list[Publish]
     delivered: list[Delivered]
+    delivered_at_s: list[float]
     violations: list[str]
 
     async def start(self) -> None:
@@ -67,8 +68,21 @@ class Broker(Protocol):
 class Way(Protocol):
     """The way to the broker, as bad as one likes."""
 
-    line: Line
-    refused: bool  # nothing listens there: every new connection is refused at once
+    @property
+    def line(self) -> Line:
+        """What the line does, each way."""
+        ...
+
+    @line.setter
+    def line(self, line: Line) -> None: ...
+
+    @property
+    def refused(self) -> bool:
+        """Whether nothing listens there: every new connection is refused at once."""
+        ...
+
+    @refused.setter
+    def refused(self, refused: bool) -> None: ...
 
     def cut(self) -> None:
         """Break all connections: both sides see a reset."""
@@ -81,6 +95,8 @@ class Way(Protocol):
 
 class Clock(Protocol):
     """The gateway's wall clock. Its boot time only ever counts on."""
+
+    watchers: list[Callable[[], None]]  # called before it is changed
 
     def step(self, seconds: float) -> None:
         """Jump, forward or back."""
@@ -96,6 +112,14 @@ class Clock(Protocol):
 
     def synced(self, *, is_synced: bool) -> None:
         """Have the kernel vouch for it, or not."""
+        ...
+
+    def heal(self) -> None:
+        """Show the true time again, without drift, and have the kernel vouch for it."""
+        ...
+
+    def vouched_ns(self) -> int | None:
+        """Return what it shows, in ns since 1970; None while nothing vouches for it."""
         ...
 
 
@@ -119,7 +143,11 @@ class Gateway(Protocol):
     """The agent under test: it can be started again and again on the same store."""
 
     starts: int
-    code: int | None  # with which the last run ended; None: it runs, or never did
+
+    @property
+    def code(self) -> int | None:
+        """With which the last run ended; None: it runs, or never did."""
+        ...
 
     @property
     def running(self) -> bool:
@@ -139,8 +167,11 @@ class Gateway(Protocol):
         """End it in order, as SIGTERM does; return its exit code."""
         ...
 
-    def kill(self) -> None:
-        """End it as a power cut does: nothing more of it runs, what was not durable is gone."""
+    def kill(self, *, power: bool = True) -> None:
+        """End it as a power cut does: nothing more of it runs, what was not durable is gone.
+
+        Not `power`: it alone is killed, and the next start is in the same boot.
+        """
         ...
 
     def stall(self, *, is_stalled: bool) -> None:
@@ -170,6 +201,7 @@ class BenchOptions(msgspec.Struct, frozen=True, kw_only=True):
     offer: Offer | None = None
     directory: Path | None = None  # for logs, store, configuration; None: a temporary one
     command: Sequence[str] = ()  # process: another program than ours; {config} is replaced
+    launcher: bool = False  # process: the agent's disk and clock can be told to fail
 
 
 class Bench(Protocol):
@@ -179,15 +211,50 @@ class Bench(Protocol):
     `loop.time` follow on both levels.
     """
 
-    level: Level
-    options: BenchOptions
-    air: Air  # the sensors, what they sent, and the ledger
-    broker: Broker
-    way: Way
-    clock: Clock
-    disk: Disk
-    gateway: Gateway
-    config: Path  # the agent's gateway.yaml: may be rewritten between two runs
+    @property
+    def level(self) -> Level:
+        """Inside, or as processes."""
+        ...
+
+    @property
+    def options(self) -> BenchOptions:
+        """What it began with."""
+        ...
+
+    @property
+    def air(self) -> Air:
+        """The sensors, what they sent, and the ledger."""
+        ...
+
+    @property
+    def broker(self) -> Broker:
+        """Where the agent sends; benches may share one."""
+        ...
+
+    @property
+    def way(self) -> Way:
+        """How it gets there."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """The clock it sees."""
+        ...
+
+    @property
+    def disk(self) -> Disk:
+        """What it stores on."""
+        ...
+
+    @property
+    def gateway(self) -> Gateway:
+        """The agent itself."""
+        ...
+
+    @property
+    def config(self) -> Path:
+        """The agent's gateway.yaml: may be rewritten between two runs."""
+        ...
 
     @property
     def at_s(self) -> float:
@@ -197,6 +264,11 @@ class Bench(Protocol):
     @property
     def messages(self) -> Sequence[Delivered]:
         """What a subscriber of everything got, in order."""
+        ...
+
+    @property
+    def messages_at_s(self) -> Sequence[float]:
+        """When each of `messages` came, by `at_s`."""
         ...
 
     async def until(self, condition: Callable[[], bool], *, within_s: float = 60.0) -> None:

@@ -13,9 +13,10 @@ import ssl
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
+from gateway.sim.broker_limits import TAKEN_OVER
 from gateway.sim.broker_packets import Connect, Publish, matches
 from gateway.sim.broker_script import Answer, Offer, Script
-from gateway.sim.broker_session import TAKEN_OVER, Session
+from gateway.sim.broker_session import Session
 
 HOST: Final = "127.0.0.1"
 
@@ -34,7 +35,7 @@ class ScriptedBroker:
     """Listens on 127.0.0.1 while it is entered; a port of 0 is chosen then, and kept.
 
     `connects` is every CONNECT as it came, `received` every PUBLISH, `delivered` what subscribers
-    got of those, wills included.
+    got of those, wills included; `delivered_at_s` is when, by the loop's clock.
     `offer` may be changed, for the connections to come.
     """
 
@@ -47,6 +48,7 @@ class ScriptedBroker:
         self.connects: list[Connect] = []
         self.received: list[Publish] = []
         self.delivered: list[Delivered] = []
+        self.delivered_at_s: list[float] = []
         self.violations: list[str] = []
         self.awake = asyncio.Event()
         self.awake.set()
@@ -125,6 +127,7 @@ class ScriptedBroker:
     def deliver(self, topic: str, payload: bytes, *, retain: bool) -> None:
         """Hand a message to all who subscribe."""
         self.delivered.append(Delivered(topic, payload, retain))
+        self.delivered_at_s.append(asyncio.get_running_loop().time())
         if retain:
             self._retained[topic] = payload
         for session in self._sessions:

@@ -81,13 +81,19 @@ class Script:
         *,
         where: Where | None = None,
         times: int | None = None,
-    ) -> None:
+    ) -> Rule:
         """Answer messages on these topics so, where it holds, and only so often."""
 
         def holds(message: Publish) -> bool:
             return matches(topic_filter, message.topic) and (where is None or where(message))
 
-        self._rules.insert(0, Rule(answer, holds, times))
+        rule = Rule(answer, holds, times)
+        self._rules.insert(0, rule)
+        return rule
+
+    def off(self, rule: Rule) -> None:
+        """Take one rule out again; it may have been taken out already."""
+        self._rules = [one for one in self._rules if one is not rule]
 
     def clear(self) -> None:
         """Take everything from now on."""

@@ -4,27 +4,14 @@ import asyncio
 from typing import Final, Protocol
 
 from gateway.sim import broker_packets as packets
+from gateway.sim.broker_limits import MALFORMED, PROTOCOL_ERROR, Limits, ViolationError
 from gateway.sim.broker_packets import Connect, MalformedError, Publish
 from gateway.sim.broker_script import Answer, Offer
-
-MAX_PACKET_BYTES: Final = 16_000_000  # of a client that is told no limit
-
-MALFORMED, PROTOCOL_ERROR, TAKEN_OVER = 0x81, 0x82, 0x8E  # reason codes (MQTT 5, 2.4)
-ID_IN_USE, RECEIVE_MAXIMUM_EXCEEDED, PACKET_TOO_LARGE = 0x91, 0x93, 0x95
-QOS_NOT_SUPPORTED = 0x9B
 
 _RECEIVE_MAXIMUM, _MAXIMUM_QOS, _MAXIMUM_PACKET, _SERVER_KEEP_ALIVE = 0x21, 0x24, 0x27, 0x13
 _ASSIGNED_CLIENT_ID = 0x12  # properties (MQTT 5, 2.2.2.2)
 _GRANTED: Final = b"\x01"  # QoS 1
 _MAX_VARINT_BYTES: Final = 4
-
-
-class ViolationError(Exception):
-    """A client that does what it must not; with the reason code that it is told."""
-
-    def __init__(self, what: str, code: int) -> None:
-        super().__init__(what)
-        self.code = code
 
 
 class House(Protocol):
@@ -64,7 +51,7 @@ class Session:
         self._offer = house.offer
         self._reader = reader
         self._writer = writer
-        self._unacknowledged: set[int] = set()
+        self._limits = Limits(house.offer)
         self._frozen: list[bytes] = []
         self._next_id = 0
         self._took_leave = False
@@ -131,10 +118,8 @@ class Session:
                 what = "a length of more than four bytes"
                 raise MalformedError(what)
         self._size = 1 + head + length
-        limit = self._offer.maximum_packet_size or MAX_PACKET_BYTES
-        if self.connect is not None and self._size > limit:
-            text = f"a packet of {self._size} bytes where {limit} are allowed"
-            raise ViolationError(text, PACKET_TOO_LARGE)
+        if self.connect is not None:
+            self._limits.measure(self._size)
         body = await self._reader.readexactly(length)
         await self._house.awake.wait()
         return first >> 4, first & 0x0F, body
@@ -162,7 +147,7 @@ class Session:
 
     def _publish(self, flags: int, body: bytes) -> None:
         message = packets.publish(flags, body, connect=self._connected, size=self._size)
-        self._judge(message)
+        self._limits.judge(message)
         answer = self._house.answer(message)
         if answer.takes_it:
             self._house.deliver(message.topic, message.payload, retain=message.retain)
@@ -173,29 +158,13 @@ class Session:
         elif message.qos:
             self._acknowledge(message.packet_id, answer)
 
-    def _judge(self, message: Publish) -> None:
-        most_qos = 1 if self._offer.maximum_qos is None else self._offer.maximum_qos
-        if message.qos > most_qos:
-            what = f"QoS {message.qos}, and it is not offered"
-            raise ViolationError(what, QOS_NOT_SUPPORTED)
-        if not message.qos:
-            return
-        if message.packet_id in self._unacknowledged:
-            what = f"packet id {message.packet_id} is in use"
-            raise ViolationError(what, ID_IN_USE)
-        self._unacknowledged.add(message.packet_id)
-        most = self._offer.receive_maximum
-        if most is not None and len(self._unacknowledged) > most:
-            text = f"{len(self._unacknowledged)} unacknowledged where {most} are allowed"
-            raise ViolationError(text, RECEIVE_MAXIMUM_EXCEEDED)
-
     def _acknowledge(self, packet_id: int, answer: Answer) -> None:
         version = self._connected.version
         strays = b"".join(packets.puback(version, stray, 0) for stray in answer.strays)
         packet = packets.puback(version, packet_id, answer.reason_code)
 
         def send() -> None:
-            self._unacknowledged.discard(packet_id)
+            self._limits.acknowledged(packet_id)
             self.write(packet * answer.times)
 
         self.write(strays)

@@ -1,4 +1,4 @@
-"""A way to a broker as bad as one likes: slow, late, cut, swallowing, half open.
+"""A way to a broker as bad as one likes: slow, late, cut, swallowing, half open, refused.
 
 Bytes are never lost, changed or overtaken while it passes them on; what one side does not take
 holds up the other, as on a real line.
@@ -18,6 +18,7 @@ HOST: Final = "127.0.0.1"
 _CHUNK_BYTES: Final = 1024
 _CHUNKS_ON_THE_LINE: Final = 1024
 _BUFFER_BYTES: Final = 4096  # of sockets: a slow line has no room for a megabyte
+_LOOK_S: Final = 0.01  # at the end, for connections that are only just being taken
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # struct linger, socket(7)
 
 
@@ -35,24 +36,30 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Proxy:
-    """Listens on 127.0.0.1 and passes everything on to a broker's port there."""
+    """Listens on 127.0.0.1 and passes everything on to a broker's port there.
+
+    `broker_port` may be changed, for the connections to come.
+    """
 
     def __init__(self, broker_port: int, line: Line | None = None) -> None:
         self.port = 0
+        self.broker_port = broker_port
         self._line = line or Line()
         self._changed = asyncio.Event()  # set for those who wait for the line as it was
         self.passed_up = 0  # bytes, of all connections
         self.passed_down = 0
-        self._broker_port = broker_port
-        self._server: asyncio.Server | None = None
+        self._holder: socket.socket | None = None  # of the port: refused, it is still ours
+        self._listener: socket.socket | None = None
+        self._refused = self._broker_away = False
+        self._serving: set[asyncio.Task[None]] = set()
         self._ways: dict[asyncio.Task[None], _Way] = {}
 
     async def __aenter__(self) -> Self:
-        listener = socket.create_server((HOST, 0))
-        # Inherited by what it accepts: set later, the window would have been promised already.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
-        self._server = await asyncio.start_server(self._serve, sock=listener, limit=_CHUNK_BYTES)
-        self.port = listener.getsockname()[1]
+        self._holder = socket.socket()
+        self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._holder.bind((HOST, 0))
+        self.port = self._holder.getsockname()[1]
+        self._listen_or_not()
         return self
 
     async def __aexit__(
@@ -61,11 +68,60 @@ class Proxy:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._server is not None:
-            self._server.close()
-        self.cut()
-        if self._ways:
-            await asyncio.wait(self._ways)
+        if self._holder is not None:
+            self._holder.close()
+            self._holder = None
+        self._listen_or_not()
+        while self._serving:
+            self.cut()
+            await asyncio.wait(self._serving, timeout=_LOOK_S)
+
+    @property
+    def refused(self) -> bool:
+        """Whether nothing listens there, so that every new connection is refused at once."""
+        return self._refused
+
+    @refused.setter
+    def refused(self, refused: bool) -> None:
+        self._refused = refused
+        self._listen_or_not()
+
+    @property
+    def broker_away(self) -> bool:
+        """Whether no broker stands behind it: then too they are refused, as by its own port."""
+        return self._broker_away
+
+    @broker_away.setter
+    def broker_away(self, broker_away: bool) -> None:
+        self._broker_away = broker_away
+        self._listen_or_not()
+
+    def _listen_or_not(self) -> None:
+        wanted = self._holder is not None and not (self._refused or self._broker_away)
+        listener = self._listener
+        if wanted and listener is None:
+            self._listen()
+        elif listener is not None and not wanted:
+            asyncio.get_running_loop().remove_reader(listener)
+            listener.close()
+            self._listener = None
+
+    def _listen(self) -> None:
+        self._listener = listener = socket.create_server((HOST, self.port))
+        # Inherited by what it accepts: set later, the window would have been promised already.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+        listener.settimeout(0)
+        asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            client, _ = listener.accept()
+        except OSError:  # it has gone already
+            return
+        client.settimeout(0)
+        task = asyncio.create_task(self._serve(client), name="proxy.serve")
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
 
     @property
     def line(self) -> Line:
@@ -94,13 +150,14 @@ class Proxy:
         for way in self._ways.values():
             way.forget_client()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, client: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=client, limit=_CHUNK_BYTES)
         task = asyncio.current_task()
         if task is None:
             return
         way = self._ways[task] = _Way(self, reader, writer)
         try:
-            await way.run(self._broker_port)
+            await way.run(self.broker_port)
         except (OSError, asyncio.CancelledError):
             _reset(writer)
         finally:
@@ -142,8 +199,8 @@ class _Way:
         finally:
             for task in tasks:
                 task.cancel()
+            back.close()  # before the wait, in which it may be cut
             await asyncio.gather(*tasks, return_exceptions=True)
-            back.close()
 
     async def _pass(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool

@@ -1,0 +1,1 @@
+"""A bench in this process, on virtual time: months in seconds, from one seed the same bytes."""
