@@ -1,16 +1,12 @@
 """Real MQTT brokers for tests, and what listens behind them.
 
-Each `Mosquitto` has a port, a directory and a configuration of its own, holds none of our pipes
-and dies with us. `Subscriber` is the city's platform: it collects what arrives, also across a
-restart of the broker. `strict_run` is asyncio.run for tests: what would only be logged fails them.
+`Mosquitto` is the simulator's. `Subscriber` is the city's platform: it collects what arrives, also
+across a restart of the broker. `strict_run` is asyncio.run for tests: what would only be logged
+fails them.
 """
 
 import asyncio
 import contextlib
-import ctypes
-import signal
-import socket
-import subprocess
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -23,13 +19,25 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from gateway.sim.broker import ScriptedBroker
+from gateway.sim.process.mosquitto import Mosquitto, ServerTls, free_port
+
+__all__ = [
+    "HANG_S",
+    "POLL_S",
+    "Message",
+    "Mosquitto",
+    "ServerTls",
+    "Subscriber",
+    "Taken",
+    "free_port",
+    "mosquitto",
+    "strict_run",
+]
 
 HANG_S = 30.0  # no promise of the code under test: only the end of a test that would never end
 POLL_S = 0.02
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _FOR_EVER = 0xFFFF_FFFF  # of a session's expiry (MQTT 5, 3.1.2.11.2)
-_libc = ctypes.CDLL(None)  # loaded here: nothing may be loaded between fork and exec
 
 T = TypeVar("T")
 
@@ -46,148 +54,6 @@ def strict_run(main: Coroutine[Any, Any, T]) -> T:
     result = asyncio.run(watched())
     assert not overlooked
     return result
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-class ServerTls(NamedTuple):
-    """PEM files of a TLS listener.
-
-    With `client_ca` it wants a certificate from its clients, none of the list `revoked`.
-    """
-
-    cert: Path
-    key: Path
-    client_ca: Path | None = None
-    revoked: Path | None = None
-
-
-class Mosquitto:
-    """A mosquitto of our own on 127.0.0.1.
-
-    `acl` is the text of an ACL file, `password` a user and a password without which nobody comes
-    in, `lines` are further lines of its configuration. Sessions and retained messages survive
-    `stop` and `start`, not `kill`.
-    """
-
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        acl: str = "",
-        password: tuple[str, str] | None = None,
-        tls: ServerTls | None = None,
-        lines: tuple[str, ...] = (),
-    ) -> None:
-        self.port = free_port()
-        self._directory = directory
-        self._process: subprocess.Popen[bytes] | None = None
-        directory.mkdir(parents=True, exist_ok=True)
-        configuration = [
-            f"listener {self.port} 127.0.0.1",
-            "persistence true",
-            f"persistence_location {directory}/",
-            # Not 0, no limit: then 2.0.11 hangs up after each message that it denies.
-            "max_queued_messages 1000000",
-            f"log_dest file {directory / 'mosquitto.log'}",
-            "user root",  # only to be what we are; never to change
-            *_admission(directory, acl, password),
-            *_encryption(tls),
-            *lines,
-        ]
-        self._configuration = directory / "mosquitto.conf"
-        self._configuration.write_text("\n".join(configuration) + "\n")
-
-    @property
-    def pid(self) -> int:
-        """The process id; it must be running."""
-        return self._running().pid
-
-    def start(self) -> None:
-        """Start and return when the port answers."""
-        self._process = subprocess.Popen(
-            ["mosquitto", "-c", str(self._configuration)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            preexec_fn=lambda: _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509 - one call
-        )
-        while not self._answers():
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                code = self._process.wait(POLL_S)
-                pytest.fail(f"mosquitto ended with {code}: {self.log()}")
-
-    def stop(self) -> None:
-        """End it in order: it stores sessions and retained messages."""
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """End it at once, frozen or not; nothing happens when it does not run."""
-        self._end(signal.SIGKILL)
-
-    def restart(self) -> None:
-        """Stop, and start on the same port."""
-        self.stop()
-        self.start()
-
-    def freeze(self) -> None:
-        """Stop it from doing anything: the kernel goes on answering for it."""
-        self._running().send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it go on."""
-        self._running().send_signal(signal.SIGCONT)
-
-    def log(self) -> str:
-        """Return what it has logged."""
-        path = self._directory / "mosquitto.log"
-        return path.read_text() if path.exists() else ""
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        assert self._process is not None, "this mosquitto does not run"
-        return self._process
-
-    def _end(self, how: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(how)
-            self._process.wait(HANG_S)
-            self._process = None
-
-    def _answers(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-
-def _admission(directory: Path, acl: str, password: tuple[str, str] | None) -> list[str]:
-    lines = [f"allow_anonymous {'false' if password else 'true'}"]
-    if password is not None:
-        path = directory / "passwords"
-        path.touch(mode=0o600)
-        subprocess.run(["mosquitto_passwd", "-b", path, *password], check=True)
-        lines.append(f"password_file {path}")
-    if acl:
-        path = directory / "acl"
-        path.write_text(acl)
-        path.chmod(0o600)
-        lines.append(f"acl_file {path}")
-    return lines
-
-
-def _encryption(tls: ServerTls | None) -> list[str]:
-    if tls is None:
-        return []
-    lines = [f"certfile {tls.cert}", f"keyfile {tls.key}"]
-    if tls.client_ca is not None:
-        lines += [f"cafile {tls.client_ca}", "require_certificate true"]
-    if tls.revoked is not None:
-        lines.append(f"crlfile {tls.revoked}")
-    return lines
 
 
 class Message(NamedTuple):

@@ -8,8 +8,10 @@ import asyncio
 import contextlib
 import ctypes
 import signal
+import subprocess
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_KEEPER = 'read -r _; kill -KILL "-$1"'  # what it reads from ends when we do
 
 _libc = ctypes.CDLL(None, use_errno=True)  # here, for nothing may be loaded between fork and exec
 
@@ -17,6 +19,26 @@ _libc = ctypes.CDLL(None, use_errno=True)  # here, for nothing may be loaded bet
 def die_with_parent() -> None:
     """Tie a new process to its parent: the `preexec_fn` of a subprocess."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def keep(group: int) -> "subprocess.Popen[bytes]":
+    """Have a process group killed when this process is gone, with all that its leader started.
+
+    `release` what is returned before the group's number may be another's.
+    """
+    return subprocess.Popen(  # noqa: S603 - ours
+        ("/bin/sh", "-c", _KEEPER, "keeper", str(group)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        process_group=0,  # Ctrl-C on a terminal is not meant for it
+    )
+
+
+def release(keeper: "subprocess.Popen[bytes]") -> None:
+    """Let a keeper go, and the group it kept be."""
+    with keeper:
+        keeper.kill()
 
 
 async def end(process: asyncio.subprocess.Process, *, limit_s: float) -> int:

@@ -15,6 +15,7 @@ class SerialModem:
     def __init__(self, link: Path, kind: str) -> None:
         self.kind = kind  # MODEL of its driver
         self.model = MODEMS[kind]()
+        self.asked = False  # whether a program has told it anything since it was plugged in
         self.uart = Uart(link)
         self.uart.on_data = self._answer
         self.uart.baud = lambda: self.model.baud
@@ -22,6 +23,7 @@ class SerialModem:
     def plug(self) -> None:
         """Plug it in: it starts and says so."""
         if not self.uart.plugged:
+            self.asked = False
             self.uart.plug()
             self.uart.write(self.model.boot())
 
@@ -39,13 +41,21 @@ class SerialModem:
 
         Where the modem does not report who sends, the node writes its address before the payload.
         """
-        if not self.model.addresses:
+        words = self.words(packet)
+        return bool(words) and self.uart.write(words)
+
+    def words(self, packet: LoraPacket, *, bare: bool = False) -> bytes:
+        """Return what it says of a packet that arrives; nothing while it is deaf.
+
+        A `bare` one is as it is on the air: of LoRaWAN, where the sender stands in it.
+        """
+        if not (bare or self.model.addresses):
             sender = packet.address.to_bytes(2, "big")
             packet = msgspec.structs.replace(packet, payload=sender + packet.payload)
-        line = self.model.receive(packet)
-        return bool(line) and self.uart.write(line)
+        return self.model.receive(packet)
 
     def _answer(self, data: bytes) -> None:
+        self.asked = True
         answer = self.model.feed(data)
         if answer:
             self.uart.write(answer)

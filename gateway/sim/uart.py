@@ -118,10 +118,18 @@ class Uart:
         if self.silent:
             return False
         understood = self.plugged and not self.is_garbled
-        taken = self._write(data if understood else garbled(data))
-        self.written_bytes += taken
+        taken = self.offer(data)
         self.dropped_bytes += len(data) - taken
         return understood and taken == len(data)
+
+    def offer(self, data: bytes) -> int:
+        """Send what there is room for; return how much that was. The rest is yet to be sent."""
+        if self.silent:
+            return len(data)
+        understood = self.plugged and not self.is_garbled
+        taken = self._write(data if understood else garbled(data))
+        self.written_bytes += taken
+        return taken
 
     def _write(self, data: bytes) -> int:
         if self._ours is None:

@@ -1,6 +1,7 @@
 """The proxy between two ends that only echo."""
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
@@ -160,5 +161,31 @@ def test_without_a_broker_behind_it_the_client_is_reset() -> None:
             with suppress(ConnectionError):
                 assert await reader.read() == b""
             writer.close()
+
+    strict_run(main())
+
+
+def test_while_refused_nobody_gets_in_and_who_is_in_stays() -> None:
+    async def main() -> None:
+        async with through() as (_, proxy, (reader, writer)):
+            proxy.refused = True
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection("127.0.0.1", proxy.port)
+            writer.write(b"still here")
+            assert await reader.readexactly(10) == b"still here"
+            proxy.refused = False
+            assert not proxy.refused
+            _, another = await asyncio.open_connection("127.0.0.1", proxy.port)
+            another.close()
+
+    strict_run(main())
+
+
+def test_the_port_stays_its_own_while_it_refuses() -> None:
+    async def main() -> None:
+        async with Proxy(free_port()) as proxy:
+            proxy.refused = True
+            with socket.socket() as thief, pytest.raises(OSError, match="in use"):
+                thief.bind(("127.0.0.1", proxy.port))
 
     strict_run(main())
