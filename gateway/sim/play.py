@@ -1,11 +1,15 @@
-"""A scenario played in real time: sensors send, things break, each event is told in a line."""
+"""A scenario's hardware played beside an agent: sensors send, things break, in real time.
+
+Each event is told in a line. What needs an agent of the simulator's own, a broker that fails or
+anything that is expected, is `gateway.sim.theatre`'s.
+"""
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
 
 from gateway.errors import SimulatorError
-from gateway.sim.faults import VERBS
+from gateway.sim.bare import bare, is_of_hardware
 from gateway.sim.scenario import FaultScenario, Scenario
 from gateway.sim.world import World
 
@@ -16,9 +20,17 @@ Tell = Callable[[str], None]
 
 
 class Play:
-    """One scenario in its started world. `tell` gets the events, a line each."""
+    """One scenario in its started world. `tell` gets the events, a line each.
+
+    Raises SimulatorError for faults of what is not there beside an agent.
+    """
 
     def __init__(self, scenario: Scenario, world: World, tell: Tell) -> None:
+        others = [fault.do for fault in scenario.breaks if not is_of_hardware(fault.verb)]
+        if others:
+            cause = f"beside an agent that runs by itself there is no {', '.join(others)}"
+            raise SimulatorError(cause, "play it with --level inside or --level process")
+        self._bench = bare(world)
         self._scenario = scenario
         self._world = world
         self._tell_line = tell
@@ -46,22 +58,23 @@ class Play:
             others = [
                 group.create_task(self._report(), name="simulate.report"),
                 *(
-                    group.create_task(self._break(fault), name=f"simulate.{fault.do}")
-                    for fault in self._scenario.breaks
+                    group.create_task(self._break(fault, index), name=f"simulate.{fault.do}")
+                    for index, fault in enumerate(self._scenario.breaks)
                 ),
             ]
             await self._world.run(duration_s)
             for task in others:
                 task.cancel()
 
-    async def _break(self, fault: FaultScenario) -> None:
-        target = fault.on or self._scenario.targets(fault)[0]
-        await self._sleep_until(fault.at_ns)
-        self._tell(f"{fault.do} on {target}")
-        async with VERBS[fault.do].begin(self._world, target):
-            await self._sleep_until(fault.end_ns)
-        if VERBS[fault.do].lasting:
-            self._tell(f"{fault.do} on {target} is over")
+    async def _break(self, fault: FaultScenario, index: int) -> None:
+        target = fault.target or (self._scenario.targets(fault) or ("",))[0]
+        for at_ns, end_ns in self._scenario.occurrences(fault, index):
+            await self._sleep_until(at_ns)
+            self._tell(f"{fault.do} on {target}")
+            async with fault.verb.begin(self._bench, fault):
+                await self._sleep_until(end_ns)
+            if fault.verb.lasting:
+                self._tell(f"{fault.do} on {target} is over")
 
     async def _sleep_until(self, at_ns: int) -> None:
         await asyncio.sleep(max(0.0, self._start_s + at_ns / _NS_PER_S - time.monotonic()))

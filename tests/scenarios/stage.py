@@ -175,7 +175,8 @@ class Stage:
         for options in self._setting.sensors():
             sensor = self.air.add_sensor(options)
             device = device_name(options, agent)
-            self.spoken.listen(device, options, sensor.model.serial)
+            assert sensor.place is not None, "its frames cannot be told apart"
+            self.spoken.listen(device, options, sensor.place)
         followed = len(self.air.sensors)
         for options in self._setting.crowd:
             self.air.add_sensor(options)

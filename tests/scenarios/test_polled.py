@@ -31,7 +31,7 @@ def configure(stage: Stage, *addresses: str) -> None:
         f'  - {{address: "{one}", poll: {{driver: environmental-sensing, every: 10s}}}}\n'
         for one in addresses
     ]
-    text = stage.config.read_text()
+    text = stage.config.read_text().replace("devices: []", "devices:")
     assert text.count("devices:\n") == 1
     stage.config.write_text(text.replace("devices:\n", "devices:\n" + "".join(lines)))
 

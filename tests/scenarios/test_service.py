@@ -125,7 +125,8 @@ def test_a_device_that_is_added_is_heard_from_now_on(play: Play) -> None:
             stage.agent.hang_up()
             await stage.logged("configuration reloaded changed=devices")
         sensor = stage.world.add_sensor(new)
-        stage.spoken.listen(device_name(new, AgentOptions()), new, sensor.model.serial)
+        assert sensor.place is not None
+        stage.spoken.listen(device_name(new, AgentOptions()), new, sensor.place)
         async with stage.sending():
             await stage.arrived(20)
         await stage.all_arrived()

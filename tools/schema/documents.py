@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from gateway.sim.scenario import schema_text
 from tools.schema import asyncapi
 from tools.schema.forms import Form, Schema
 from tools.schema.messages import MESSAGES, REPORTS, Message
@@ -34,7 +35,7 @@ def _writers() -> dict[str, Callable[[], str]]:
         f"{form}/{message.name}-1.json": lambda m=message, f=form: _schema(m, f)
         for message, form in product((*MESSAGES, *REPORTS), Form)
     }
-    return {**schemas, "asyncapi.yaml": asyncapi.text}
+    return {**schemas, "asyncapi.yaml": asyncapi.text, "scenario.schema.json": schema_text}
 
 
 DOCUMENTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(_writers())

@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from tools.schema import announcements, event, observations, site_report, state, status
+from tools.schema import announcements, capture, event, observations, site_report, state, status
 from tools.schema.forms import Kind
 
 
@@ -24,4 +24,7 @@ MESSAGES: Final = (
 )
 
 # Files, not messages: no topic has them.
-REPORTS: Final = (Message("site-report", "The report of a site", site_report.SITE_REPORT),)
+REPORTS: Final = (
+    Message("site-report", "The report of a site", site_report.SITE_REPORT),
+    Message("capture", "A line of a capture", capture.line),
+)
