@@ -6,7 +6,7 @@ it changes. New ones are searched for by `make fuzz` (docs/decisions/0034).
 
 from hypothesis import settings
 
-pytest_plugins = ["tests.brokers"]
+pytest_plugins = ["pytester", "tests.brokers"]
 
 settings.register_profile("gate", derandomize=True, print_blob=True)
 settings.register_profile("search", print_blob=True)  # chosen with --hypothesis-profile
