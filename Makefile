@@ -72,6 +72,10 @@ test: test-packages $(DEV) esptool ## Run the tests (TESTS=tests/core: some of t
 	@tools/cloud-init || echo 'ugw: going on without: what needs cloud-init is skipped.'
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m 'not long' $(TESTS)
 
+.PHONY: soak
+soak: test-packages $(DEV) ## Play what takes long: days and months of simulated time, the wheel in a fresh environment (ten minutes)
+	@$(BIN)/pytest --quiet -n $(WORKERS) --dist worksteal -m long tests/sim
+
 # What keeps observations, where a search pays: state machines, and the properties beside them.
 SEARCHED := tests/delivery tests/backlog tests/bulletin tests/esp32/test_segments.py tests/esp32/test_delivery.py
 
@@ -145,6 +149,10 @@ bench-esp32: test-packages $(DEV) ## Measure the ESP32's agent: heap, flash, CPU
 plot: $(DEV) ## Measure overload, and draw docs/reference/overload.svg anew from it (ten minutes)
 	@$(BIN)/python -m tests.benchmarks.overload $(OPTIONS)
 
+.PHONY: fleet
+fleet: fleet-packages $(DEV) ## Kill nodes of a NATS cluster under 300 gateways, draw docs/reference/fleet.svg (six minutes)
+	@$(BIN)/python -m tests.benchmarks.fleet $(OPTIONS)
+
 .PHONY: lock
 lock: ## Write tools/lock/ anew from pyproject.toml (UPGRADE=1: with newer versions)
 	@PYTHON='$(PYTHON)' tools/lock/update $(if $(UPGRADE),--upgrade)
@@ -155,13 +163,15 @@ clean: ## Remove everything make has made
 	@find gateway drivers tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ------------------------------------------------------------------------------------------------ the machinery
-.PHONY: demo-packages test-packages package-packages first-boot-packages
+.PHONY: demo-packages test-packages package-packages first-boot-packages fleet-packages
 demo-packages:
 	@tools/debian-packages 'the demo' dbus-daemon
 test-packages:
 	@tools/debian-packages 'the tests' mosquitto dbus-daemon openssl dosfstools fdisk mtools xz-utils poppler-utils
 package-packages:
 	@tools/debian-packages 'a package' git
+fleet-packages:
+	@tools/debian-packages 'the fleet' nats-server
 first-boot-packages: test-packages
 	@tools/debian-packages 'the first boots' debootstrap git mount
 
