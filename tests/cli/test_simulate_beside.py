@@ -1,4 +1,4 @@
-"""`ugw simulate` tells an agent where to go, plays, and ends without a trace."""
+"""`ugw simulate` tells an agent beside it where to go, plays, and ends without a trace."""
 
 import os
 import signal
@@ -8,17 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner, Result
 
-from gateway.cli.simulate import simulate
+from gateway.cli.simulate import app
 from gateway.errors import SimulatorError
 
 SCENARIO = """
 duration: 20s
 sensors: [{model: bthome-v2, address: "C0:FF:EE:00:00:01", every: 20ms}]
 """
-PROGRAM = "import typer; from gateway.cli.simulate import simulate; typer.run(simulate)"
 LIMIT_S = 30
 
 
@@ -30,8 +28,6 @@ def scenario(tmp_path: Path) -> Path:
 
 
 def invoke(*arguments: str | Path) -> Result:
-    app = typer.Typer()
-    app.command()(simulate)
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
@@ -67,6 +63,14 @@ def test_a_program_that_does_not_exist_is_named(scenario: Path) -> None:
     assert "no-such-agent" in str(result.exception)
 
 
+@pytest.mark.parametrize("program", ["sh -c 'exit", " ", "a\0b"])
+def test_words_that_are_no_program_are_refused(scenario: Path, program: str) -> None:
+    result = invoke(scenario, "--run", program)
+    assert isinstance(result.exception, SimulatorError)
+    assert "cannot be started: " in str(result.exception)
+    assert "{config}" in result.exception.remedy
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [("--duration", "10"), ("--broker", "localhost"), ("--broker", "localhost:mqtt")],
@@ -80,7 +84,7 @@ def test_an_option_that_makes_no_sense_is_refused(scenario: Path, option: str, v
 @pytest.fixture
 def running(scenario: Path) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(scenario)],
+        [sys.executable, "-m", "gateway", "simulate", str(scenario)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
