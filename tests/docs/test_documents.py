@@ -31,6 +31,8 @@ ETC = re.compile(r"/etc/ugw/([\w./-]+)")
 KEY = "c0ffee" + 26 * "0"
 VARIABLE = re.compile(r"\benv:(\w+)")
 WORD = re.compile(r"[a-z][a-z0-9-]*")
+OUTPUT = re.compile(r"^```text\n.*?^```$", re.MULTILINE | re.DOTALL)
+QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -52,10 +54,16 @@ class Document(msgspec.Struct, frozen=True):
     @property
     def commands(self) -> Iterator[tuple[str, str]]:
         """What is shown to be typed: the program and the rest of the line."""
-        lines = [line for line, is_code in _lines(self.text) if is_code]
+        typed = OUTPUT.sub("", self.text)
+        lines = [line for line, is_code in _lines(typed) if is_code]
         for code in [*lines, *SPAN.findall(self.prose)]:
-            if found := COMMAND.fullmatch(code.split(" #")[0].strip()):
-                yield found[1], found[2]
+            shown = code.split(" #")[0].strip()
+            if found := COMMAND.fullmatch(shown):
+                yield found[1], QUOTED.sub("TEXT", found[2])
+            # What one command is to run: ugw simulate FILE --run "ugw run --config {config}"
+            for quoted in QUOTED.finditer(shown) if found else ():
+                if within := COMMAND.fullmatch(quoted[1] or quoted[2] or ""):
+                    yield within[1], within[2]
 
     @property
     def configurations(self) -> list[str]:
@@ -122,6 +130,8 @@ def _ugw(arguments: str) -> str:
         if not WORD.fullmatch(word):
             break
         words.append(word)
+    if words == ["simulate"]:  # `ugw simulate FILE` is short for it, whatever the file is called
+        words.append("play")
     code, said = _help(*words)
     if code:
         return "no such command"
@@ -207,12 +217,17 @@ WRONG: list[tuple[Check, Document]] = [
     (commands_exist, _shown("    sudo -u ugw /opt/ugw/.venv/bin/ugw brew")),
     (commands_exist, _shown("`ugw backlog set-aside brew --sugar`")),
     (commands_exist, _shown("`ugw run --sugar`")),
+    (commands_exist, _shown("    ugw simulate street.yaml --sugar")),
+    (commands_exist, _shown("    ugw simulate street.yaml --run 'ugw run --sugar'")),
     (configurations_load, _shown("```yaml\nconfig_version: 1\nsugar: 2\n```")),
     (a_decision_has_its_sections, _shown("# 1: A\n\n## Why\n", "docs/decisions/1.md")),
 ]
 RIGHT: list[tuple[Check, Document]] = [
     (links_resolve, _shown("[a](docs/README.md#decisions), `[b](c)`, [c](https://example.org/d)")),
     (commands_exist, _shown("    ugw backlog set-aside drop 3 --yes  # given up")),
+    (commands_exist, _shown("    ugw simulate street.yaml --tui")),
+    (commands_exist, _shown("    ugw simulate quick --seed 7")),
+    (commands_exist, _shown("```text\nugw ended with code 0\n```")),
     (commands_exist, _shown("Please make tea: `make demo BROKER=host:port` and `make`")),
     (configurations_load, _shown(f"```yaml\n{CONFIGURATION}```")),
 ]

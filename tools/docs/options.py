@@ -99,7 +99,9 @@ def _value(option: Schema, words: Words) -> str:
     if said:
         return " or ".join(f"`{word}`" for word in said)
     low, high = kind.get("examples") or (kind.get("minimum"), kind.get("maximum"))
-    limits = "" if low is None else f", {low} to {high}"
+    limits = (
+        "" if low is None else f", {low} to {high}" if high is not None else f", {low} or more"
+    )
     pattern = str(kind.get("pattern", ""))
     name = next((name for part, name in words.patterns if part in pattern), None)
     return (name or TYPES[kind.get("format", kind["type"])]) + limits

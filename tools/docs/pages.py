@@ -14,6 +14,7 @@ from tools.docs import (
     flash,
     log_messages,
     metrics,
+    simulator,
     vocabulary,
 )
 
@@ -29,6 +30,7 @@ PAGES: Final[Pages] = MappingProxyType(
         "flash.md": flash.page,
         "log-messages.md": log_messages.page,
         "metrics.md": metrics.page,
+        "simulator.md": simulator.page,
         "vocabulary.md": vocabulary.page,
     }
 )
