@@ -21,6 +21,8 @@ from tests.benchmarks import (
     bench_strangers,
     bench_throughput,
     esp32,
+    simulator,
+    virtual_time,
 )
 from tests.benchmarks.rows import Row
 
@@ -55,4 +57,6 @@ BENCHMARKS: Final = (
     Benchmark("start", bench_start.measure, 15),
     Benchmark("drivers", bench_drivers.measure, 40),
     Benchmark("esp32", esp32.measure, 200),
+    Benchmark("simulator", simulator.measure, 30),
+    Benchmark("virtual-time", virtual_time.measure, 60),
 )
