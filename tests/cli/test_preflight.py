@@ -240,6 +240,13 @@ def test_a_bluez_without_passive_scans_is_told_with_what_switches_them_on(tmp_pa
     assert "--experimental" in found["ble:hci0"]["remedy"]
 
 
+def test_where_a_passive_scan_would_not_find_service_data_that_is_said(tmp_path: Path) -> None:
+    options = BluezOptions(profile="5.82", offload=False)
+    found = checked(tmp_path, world=World(bluez=options))
+
+    assert "but not for service data" in found["ble:hci0"]["text"]
+
+
 def test_an_adapter_that_is_off_and_one_that_is_missing_are_told_apart(tmp_path: Path) -> None:
     async def scene(world: World) -> Ended:
         world.bluez.power("hci0", on=False)

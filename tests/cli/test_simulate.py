@@ -16,6 +16,7 @@ from gateway.cli.simulate import app
 from gateway.cli.simulate.page import Page, clock
 from gateway.cli.simulate.play import Given
 from gateway.errors import SimulatorError
+from gateway.exit_codes import ExitCode
 from gateway.sim.expectations import EXPECTATIONS
 from gateway.sim.models import MODELS
 from gateway.sim.scenario import load_scenario, shipped
@@ -138,6 +139,7 @@ def test_a_name_that_is_no_file_and_not_shipped_is_refused_with_a_remedy() -> No
     assert isinstance(result.exception, SimulatorError)
     assert "distrikt" in str(result.exception)
     assert "list scenarios" in result.exception.remedy
+    assert result.exception.exit_code == ExitCode.CONFIGURATION
 
 
 @pytest.mark.parametrize(

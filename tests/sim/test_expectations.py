@@ -232,6 +232,13 @@ def wait_in_the_store(seen: Seen) -> None:
     seen.change("status", alter, last=True)
 
 
+def leave_rows_in_the_store(seen: Seen) -> None:
+    def alter(body: Json) -> None:
+        body["backlog"]["bundles"] = 2
+
+    seen.change("status", alter, last=True)
+
+
 def add_a_field(seen: Seen) -> None:
     def alter(body: Json) -> None:
         body["mood"] = "good"
@@ -269,6 +276,7 @@ SECRET: Final = "no_secret_logged"  # noqa: S105 - a name
         ("laws_hold", send_nonsense, "not a message of ours"),
         ("recovers", not_run, "the agent does not run"),
         ("backlog_empty", wait_in_the_store, "1 observations wait in the store"),
+        ("backlog_empty", leave_rows_in_the_store, "2 rows stand in the store"),
         ("backlog_empty", send_no_status, "no status has come"),
         ("status_says", send_no_status, "no status has come"),
         ("schema_valid", add_a_field, "1 messages break the schema"),

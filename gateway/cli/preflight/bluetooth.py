@@ -20,6 +20,12 @@ _EXPERIMENTAL: Final = (
 )
 
 
+_NO_SERVICE_DATA: Final = (
+    "powered, can scan passively, but not for service data (BTHome and others): where a sensor"
+    " sends it, the agent scans actively"
+)
+
+
 async def look(settings: BleSettings) -> AsyncGenerator[Verdict]:
     """Say how the adapter stands."""
     adapter = await _picture(settings.adapter)
@@ -29,8 +35,10 @@ async def look(settings: BleSettings) -> AsyncGenerator[Verdict]:
         yield Verdict.warning(settings.name, cause, remedy)
     elif settings.scan == "active":
         yield Verdict.ok(settings.name, "powered; scans actively, as configured")
-    elif adapter.monitors:
+    elif adapter.monitors and adapter.finds_service_data:
         yield Verdict.ok(settings.name, "powered, can scan passively")
+    elif adapter.monitors:
+        yield Verdict.ok(settings.name, _NO_SERVICE_DATA)
     else:
         yield Verdict.warning(settings.name, _ACTIVE, _EXPERIMENTAL)
 

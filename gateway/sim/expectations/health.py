@@ -106,8 +106,10 @@ def _backlog_empty(judge: Judge, _: Waits, since_s: float) -> Wrong:
     """Expect that nothing waits in the store, by a status of since then."""
     if judge.last is None or judge.status_at_s < since_s:
         return Wrong(f"no status has come since {judge.shown_s(since_s):.1f} s")
-    count = judge.counter("inBacklog")
-    return Wrong(f"{count} observations wait in the store") if count else FINE
+    if count := judge.counter("inBacklog"):
+        return Wrong(f"{count} observations wait in the store")
+    rows = judge.last.get("backlog", {}).get("bundles", 0)
+    return Wrong(f"{rows} rows stand in the store, all of them acknowledged") if rows else FINE
 
 
 def _status_says(judge: Judge, arguments: Says, _: float) -> Wrong:

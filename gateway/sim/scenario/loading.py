@@ -11,6 +11,7 @@ from gateway.config import load_model, read_file
 from gateway.config.explain import did_you_mean
 from gateway.config.findings import quoted
 from gateway.errors import SimulatorError
+from gateway.exit_codes import ExitCode
 from gateway.sim import shipped as shipping
 from gateway.sim.bench import Level
 from gateway.sim.scenario.fields import Terms
@@ -35,6 +36,12 @@ def shipped() -> Mapping[str, Path]:
     return {path.stem: path for path in found}
 
 
+class NoScenarioError(SimulatorError):
+    """There is no such scenario: that is no scenario that has failed."""
+
+    exit_code = ExitCode.CONFIGURATION
+
+
 def find_scenario(what: str | Path) -> Path:
     """Return the file of a path, or of a name of those shipped. Raises SimulatorError."""
     path, known = Path(what), shipped()
@@ -43,4 +50,4 @@ def find_scenario(what: str | Path) -> Path:
     if str(what) in known:
         return known[str(what)]
     cause = f"there is no scenario {quoted(what)}{did_you_mean(str(what), known)}"
-    raise SimulatorError(cause, "name a file, or one of `ugw simulate list scenarios`")
+    raise NoScenarioError(cause, "name a file, or one of `ugw simulate list scenarios`")

@@ -187,6 +187,11 @@ CAUSES: Final[Mapping[str, str]] = {
         "BlueZ bietet hier keine passive Suche, der Agent wird aktiv suchen"
     ),
     "powered, can scan passively": "eingeschaltet, kann passiv suchen",
+    "powered, can scan passively, but not for service data (BTHome and others): where a sensor "
+    "sends it, the agent scans actively": (
+        "eingeschaltet, kann passiv suchen, aber nicht nach Service-Daten (BTHome und andere): wo "
+        "ein Sensor sie sendet, sucht der Agent aktiv"
+    ),
     "powered; scans actively, as configured": "eingeschaltet; sucht aktiv, wie konfiguriert",
     "it does not answer": "er antwortet nicht",
     "it is not heard": "er ist nicht zu hören",
