@@ -7,6 +7,7 @@ A board that has no memory left, or that hangs, starts anew: here it stays off t
 scenario fails with what its console said.
 """
 
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -53,7 +54,9 @@ def test_all_that_listed_sensors_say_arrives_to_the_last_digit_and_nobody_elses(
         assert counters["unlisted"] > 10
         assert counters["decoded"] == stage.ledger.sent_count
         assert counters["delivered"] == counters["observed"] == stage.ledger.sent_count
-        assert {arrival.lane for arrival in stage.read().arrivals} == {"obs/live"}
+        # Three large ones at once fill three quarters of what it has for them: then it writes.
+        lanes = Counter(arrival.lane for arrival in stage.read().arrivals)
+        assert lanes["obs/live"] > 9 * lanes["obs/replay"]
         assert not stage.read().repeated
 
     play(scenario, board._replace(scan=scan))
