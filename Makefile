@@ -73,7 +73,7 @@ test: test-packages $(DEV) esptool ## Run the tests (TESTS=tests/core: some of t
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m 'not long' $(TESTS)
 
 .PHONY: soak
-soak: test-packages $(DEV) ## Play what takes long: days and months of simulated time, the wheel in a fresh environment (ten minutes)
+soak: test-packages $(DEV) ## Play what takes long: days and months of simulated time, the wheel in a fresh environment (two minutes)
 	@$(BIN)/pytest --quiet -n $(WORKERS) --dist worksteal -m long tests/sim
 
 # What keeps observations, where a search pays: state machines, and the properties beside them.

@@ -61,7 +61,7 @@ class MonitorRules(NamedTuple):
 def compared(report: Advertisement, rules: MonitorRules) -> Structures:
     """Return what patterns are compared with.
 
-    A controller sees what is on the air, and so does bluetoothd up to 5.68. Since 5.72 (BlueZ
+    A controller sees what is on the air, and so does bluetoothd up to 5.68. Since 5.71 (BlueZ
     b0656c2cf) bluetoothd compares service data without its UUID, and neither names nor lists of
     UUIDs.
     """

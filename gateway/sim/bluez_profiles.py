@@ -24,7 +24,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     adapter_version: bool = False
     # 5.73, d3aeae79d: PowerState without --experimental.
     power_state: bool = False
-    # 5.72, b0656c2cf: bluetoothd compares patterns with what it has taken apart.
+    # 5.71, b0656c2cf: bluetoothd compares patterns with what it has taken apart.
     parsed_patterns: bool = False
     # 5.78, c315b42e0: AdvertisingFlags without --experimental.
     advertising_flags: bool = False
