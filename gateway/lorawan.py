@@ -10,7 +10,7 @@ Numbers are little-endian (LoRaWAN 1.0.4, section 4).
 """
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -123,6 +123,20 @@ class Session:
             if self.signs(uplink, counter):
                 return counter
         return None
+
+
+def sender_of(uplink: bytes, sessions: Mapping[str, Session]) -> str:
+    """Return the address whose keys fit an uplink; else the device address it bears.
+
+    Empty: it is no uplink that could be read.
+    """
+    heard = parse(uplink)
+    if heard is None:
+        return ""
+    for address, one in sessions.items():
+        if one.dev_addr == heard.dev_addr and one.find(heard, None) is not None:
+            return address
+    return heard.name
 
 
 def counters(low: int, last: int | None) -> Iterator[int]:

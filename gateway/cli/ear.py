@@ -16,7 +16,7 @@ from gateway.core.refusal import DecodeError
 from gateway.crypto import CcmKey
 from gateway.decoding import Once, read, unhex
 from gateway.driver import LoadedDriver, Payload
-from gateway.lorawan import parse
+from gateway.lorawan import parse, sender_of
 from gateway.lorawan_sources import session
 from gateway.model import Frame, Medium, Result
 from gateway.registry import Registry
@@ -95,13 +95,7 @@ class Ear:
 
     def sender(self, uplink: bytes) -> str:
         """Name the listed node whose keys fit; else the device address it bears."""
-        heard = parse(uplink)
-        if heard is None:
-            return ""
-        for address, one in self._sessions.items():
-            if one.dev_addr == heard.dev_addr and one.find(heard, None) is not None:
-                return address
-        return heard.name
+        return sender_of(uplink, self._sessions)
 
     def _opened(self, frame: Frame) -> Frame | None:
         """Return an uplink with its payload in clear; None: whose it is nobody here knows."""

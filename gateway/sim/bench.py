@@ -15,7 +15,7 @@ import msgspec
 
 from gateway.sim.air import Air
 from gateway.sim.bluez import BluezOptions
-from gateway.sim.broker import Delivered, ScriptedBroker
+from gateway.sim.broker import Delivered
 from gateway.sim.broker_packets import Connect, Publish
 from gateway.sim.broker_script import Offer, Script
 from gateway.sim.proxy import Line
@@ -299,7 +299,6 @@ __all__ = [
     "DiskTrouble",
     "Gateway",
     "Level",
-    "ScriptedBroker",
     "Way",
     "now_s",
 ]

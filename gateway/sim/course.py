@@ -36,3 +36,10 @@ class Course:
             self.at_s = max(self.at_s, at_s)
         if math.isfinite(end_s):
             self.at_s = end_s
+
+
+def timeline(emitters: Iterable[Emitter]) -> Iterator[tuple[float, Emission]]:
+    """Yield all emissions for ever, in order: (seconds after the start, emission)."""
+    course = Course()
+    course.join(emitters)
+    yield from course.until(math.inf)

@@ -1,7 +1,5 @@
-"""What goes on the air, and in which order: emissions, those who send them, and their timeline."""
+"""What goes on the air: emissions, and those who send them."""
 
-import heapq
-from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import msgspec
@@ -45,14 +43,3 @@ class Emitter(Protocol):
     def emit(self) -> Emission:
         """Measure and send."""
         ...
-
-
-def timeline(emitters: Iterable[Emitter]) -> Iterator[tuple[float, Emission]]:
-    """Yield all emissions for ever, in order: (seconds after the start, emission)."""
-    crowd = list(emitters)
-    due = [(emitter.first_s(), index) for index, emitter in enumerate(crowd)]
-    heapq.heapify(due)
-    while due:
-        at_s, index = due[0]
-        yield at_s, crowd[index].emit()
-        heapq.heapreplace(due, (at_s + crowd[index].gap_s(), index))

@@ -7,7 +7,8 @@ same bytes, whoever else is on the air and however fast the machine is.
 from random import Random
 
 from gateway.sim.bluez_air import Advertisement, Peripheral
-from gateway.sim.emissions import Emission, Emitter, LoraPacket, timeline
+from gateway.sim.course import timeline
+from gateway.sim.emissions import Emission, Emitter, LoraPacket
 from gateway.sim.models import MODELS, Model, Quantity, Readings, Sender, SerialPlace
 from gateway.sim.models.model import FRAME_COUNTER, Value
 from gateway.sim.models.sources import Nature, Power, source

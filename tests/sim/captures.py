@@ -9,7 +9,8 @@ from gateway.core.advertisement import uuid_number
 from gateway.model import Structure
 from gateway.sim.bluez_air import Advertisement
 from gateway.sim.capture import Header, Record, Writer
-from gateway.sim.emissions import Emission, LoraPacket, timeline
+from gateway.sim.course import timeline
+from gateway.sim.emissions import Emission, LoraPacket
 from gateway.sim.sensors import Sensor, SensorOptions
 
 STARTED = "2026-11-22T10:00:00.123Z"

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from gateway.clock import Clock
-from gateway.lorawan import Session, parse
+from gateway.lorawan import Session, sender_of
 from gateway.model import Frame
 
 MOST_WAITING: Final = 20_000  # some seconds of all that an adapter can hear
@@ -53,13 +53,7 @@ class Tap:
 
     def sender(self, uplink: bytes) -> str:
         """Return the listed node whose keys fit; else the device address it bears."""
-        heard = parse(uplink)
-        if heard is None:
-            return ""
-        for address, one in self._sessions.items():
-            if one.dev_addr == heard.dev_addr and one.find(heard, None) is not None:
-                return address
-        return heard.name
+        return sender_of(uplink, self._sessions)
 
     def hear(self, frame: Frame) -> None:
         """Take a frame down."""

@@ -16,7 +16,7 @@ from gateway.hearing import Plan, Source
 from gateway.model import Frame, Intake, TransportState
 from gateway.registry import Registry
 from gateway.sim.bluez_air import Advertisement
-from gateway.sim.emissions import timeline
+from gateway.sim.course import timeline
 from gateway.sim.sensors import Sensor
 from gateway.transport.ble.scanner import structures
 

@@ -58,7 +58,7 @@ async def _restart(bench: Bench, _: OnAdapter) -> AsyncGenerator[None]:
 
 
 @asynccontextmanager
-async def _unplug(bench: Bench, arguments: OnAdapter) -> AsyncGenerator[None]:
+async def unplug_adapter(bench: Bench, arguments: OnAdapter) -> AsyncGenerator[None]:
     """Pull the adapter out; it is plugged in again at the end."""
     bluez, adapter = bluez_of(bench), adapter_of(bench, arguments.on)
     bluez.unplug_adapter(adapter)
@@ -225,7 +225,7 @@ def _ble(
 VERBS: Final = (
     _ble("ble.crash", OnAdapter, _crash),
     _ble("ble.restart", OnAdapter, _restart),
-    _ble("ble.unplug", OnAdapter, _unplug),
+    _ble("ble.unplug", OnAdapter, unplug_adapter),
     _ble("ble.power_off", OnAdapter, _power_off, aliases=("ble.power-off",)),
     _ble("ble.wedge", OnAdapter, _wedge, lasting=False),
     _ble("ble.busy", OnAdapter, _busy),

@@ -15,11 +15,11 @@ from gateway.config.section import Whole
 from gateway.sim.agent_config import device_name
 from gateway.sim.bench import Bench
 from gateway.sim.emissions import LoraPacket
+from gateway.sim.verbs.bluetooth import unplug_adapter
 from gateway.sim.verbs.radios import (
+    OnAdapter,
     OnDevice,
     OnModem,
-    adapter_of,
-    bluez_of,
     modem_of,
     modems_of,
     port_of,
@@ -156,12 +156,8 @@ async def _usb_unplug(bench: Bench, arguments: OnDevice) -> AsyncGenerator[None]
         async with _unplug(bench, OnModem(on=arguments.on)):
             yield
         return
-    bluez, adapter = bluez_of(bench), adapter_of(bench, arguments.on)
-    bluez.unplug_adapter(adapter)
-    try:
+    async with unplug_adapter(bench, OnAdapter(on=arguments.on)):
         yield
-    finally:
-        bluez.plug_adapter(adapter)
 
 
 @asynccontextmanager
