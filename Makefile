@@ -73,8 +73,36 @@ test: test-packages $(DEV) esptool ## Run the tests (TESTS=tests/core: some of t
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m 'not long' $(TESTS)
 
 .PHONY: soak
-soak: test-packages $(DEV) ## Play what takes long: days and months of simulated time, the wheel in a fresh environment (two minutes)
-	@$(BIN)/pytest --quiet -n $(WORKERS) --dist worksteal -m long tests/sim
+soak: test-packages $(DEV) ## Search long: months played, a million power cuts, kills, fuzzing, half an hour of one agent (COUNT= MINUTES=)
+	@$(MAKE) --no-print-directory soak-long
+	@$(MAKE) --no-print-directory soak-cuts
+	@$(MAKE) --no-print-directory soak-kills
+	@$(MAKE) --no-print-directory soak-fuzz
+	@$(MAKE) --no-print-directory soak-agent
+
+.PHONY: soak-long
+soak-long: test-packages $(DEV) ## Play days, months and a year of simulated time, the wheel in a fresh environment (minutes)
+	@$(BIN)/pytest --quiet -n $(WORKERS) --dist worksteal -m long tests/sim tests/backlog tests/scenarios
+
+.PHONY: soak-cuts
+soak-cuts: $(DEV) ## Cut the power at every write of made-up histories of the store (COUNT=1000000)
+	@$(BIN)/python -m tests.soak cuts --count $(or $(COUNT),1000000)
+
+.PHONY: soak-kills
+soak-kills: test-packages $(DEV) ## Kill a real agent at random instants, the ledger balanced each time (COUNT=300)
+	@$(BIN)/python -m tests.soak kills --count $(or $(COUNT),300)
+
+.PHONY: soak-agent
+soak-agent: test-packages $(DEV) ## Run a real agent, its memory and its open files watched (MINUTES=30)
+	@$(BIN)/python -m tests.soak agent --minutes $(or $(MINUTES),30)
+
+.PHONY: soak-fuzz
+soak-fuzz: .venv-fuzz/.made ## Fuzz every border, guided by coverage (MINUTES=30 in all; TARGET=one of them)
+	@.venv-fuzz/bin/python -m tests.fuzz search --minutes $(or $(MINUTES),30) $(if $(TARGET),--target $(TARGET))
+
+.PHONY: planted
+planted: test-packages $(DEV) ## Plant each known defect in a copy of the tree, and see its tests go red (ONLY=name)
+	@$(BIN)/python -m tests.planted $(if $(ONLY),--only '$(ONLY)')
 
 # What keeps observations, where a search pays: state machines, and the properties beside them.
 SEARCHED := tests/delivery tests/backlog tests/bulletin tests/esp32/test_segments.py tests/esp32/test_delivery.py
@@ -159,7 +187,7 @@ lock: ## Write tools/lock/ anew from pyproject.toml (UPGRADE=1: with newer versi
 
 .PHONY: clean
 clean: ## Remove everything make has made
-	@rm -rf .venv .venv-differential .venv-esptool .cache build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-differential .venv-esptool .venv-fuzz .cache build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find gateway drivers tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ------------------------------------------------------------------------------------------------ the machinery
@@ -197,6 +225,14 @@ endif
 .venv/.dev: .venv/.lock-dev pyproject.toml
 	@$(PIP) install --no-index --no-deps --no-build-isolation --editable .
 	@rm -f .venv/.run .venv/.demo .venv/.flash
+	@touch $@
+
+# The fuzzer is made for Linux on x86-64 and a few versions of Python alone: nobody else needs it to work on ugw.
+.venv-fuzz/.made: tools/lock/fuzz.txt
+	@echo 'Setting up .venv-fuzz from $< ...'
+	@rm -rf .venv-fuzz
+	@$(PYTHON) -m venv .venv-fuzz
+	@.venv-fuzz/bin/python -m pip -qq --disable-pip-version-check --no-input install --require-hashes -r $<
 	@touch $@
 
 # Holds GPL-3 code (pyproject.toml, ble-families): never part of .venv, never of what is handed on.

@@ -17,6 +17,7 @@ NOT_OURS = {
     ".venv",
     ".venv-differential",
     ".venv-esptool",
+    ".venv-fuzz",
     "__pycache__",
     "build",
     "dist",

@@ -1,0 +1,5 @@
+"""Defects of this family, and which tests see them."""
+
+from tests.planted.defect import Defect
+
+DEFECTS: tuple[Defect, ...] = ()

@@ -1,0 +1,6 @@
+"""Faults of this family: filled by whoever proves them."""
+
+from tests.survival.fault import Fault, Later
+
+FAULTS: tuple[Fault, ...] = ()
+LATER: tuple[Later, ...] = ()
