@@ -136,7 +136,7 @@ class Delivery:
         self._room.set()
 
     def offer(self, observation: Observation) -> None:
-        """Take an observation over; from here on it is in the books."""
+        """Take an observation over; from here on it is in the books. `flush` sends it."""
         packer = self._packers[observation.klass]
         entry = pack(observation)
         if not packer.fits(entry, self.sender.max_bundle_bytes):
@@ -144,9 +144,13 @@ class Delivery:
         packer.add(observation, entry)
         if len(packer) >= MAX_OBSERVATIONS:
             self._seal(packer)
+        self.keeper.offered()
+
+    def flush(self) -> float:
+        """Send what was offered, if it may go; return in how many s the next bundle may."""
         if self._pace_timer is None or self._lanes.waiting:  # else it is the timer's turn
             self.pump()
-        self.keeper.offered()
+        return (self._next_publish_ns - self._clock.boot_ns()) / NS
 
     def _seal(self, packer: Packer) -> None:
         heard_at_ns = packer.heard_at_ns

@@ -37,9 +37,11 @@ from gateway.roster import Listing, Roster
 
 QUEUE_FRAMES: Final = 1_000  # LoRa packets waiting: minutes of traffic of the fastest modem
 BATCH_FRAMES: Final = 64  # decoded before the event loop gets its turn
-# After a quiet moment a frame is decoded at once; while they keep coming, those of so long go
-# together. One by one each would find the processor's caches cold, and cost several times as much.
+# After a quiet moment a frame is decoded at once; while they keep coming, those of so long, or until
+# the sink lets more go, go together: what is decoded before waits there. One by one each would find
+# the processor's caches cold, and cost several times as much.
 TOGETHER_S: Final = 0.005
+LONG_S: Final = 0.02  # at most: what a device says meanwhile overwrites what it said before
 PARTING_S: Final = 1.0  # for what is decoded elsewhere when the agent ends
 PATIENCE_S: Final = 5.0  # between two signs of life while delivery has no room
 
@@ -57,7 +59,11 @@ class Sink(Protocol):
         ...
 
     def offer(self, observation: Observation) -> None:
-        """Take an observation over."""
+        """Take an observation over; it need not go before `flush`."""
+        ...
+
+    def flush(self) -> float:
+        """Let go what was offered; return in how many s more will be let go, 0 or less for now."""
         ...
 
 
@@ -256,7 +262,8 @@ class Pipeline:
             self._full.set()
             return
         self.work(BATCH_FRAMES)
-        self._next_turn_s = self._loop.time() + TOGETHER_S
+        wait_s = min(max(TOGETHER_S, self._sink.flush()), LONG_S)
+        self._next_turn_s = self._loop.time() + wait_s
         if self._ready():
             self._due = self._loop.call_soon(self._turn)
 

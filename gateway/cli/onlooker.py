@@ -102,6 +102,9 @@ class _Watched:
         self._see(observation)
         self._sink.offer(observation)
 
+    def flush(self) -> float:
+        return self._sink.flush()
+
 
 class Messages(logging.Handler):
     """The newest messages of this process: on a page, they would write across it."""

@@ -120,6 +120,10 @@ class NoSink:
         """Fail: an observation came of what had to be turned away."""
         raise AssertionError(observation)
 
+    def flush(self) -> float:
+        """Have nothing to let go."""
+        return 0.0
+
 
 def measure(*, quick: bool) -> list[Row]:
     """Measure both."""

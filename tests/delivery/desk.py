@@ -186,6 +186,7 @@ class Desk:
         for _ in range(count):
             self.health.observations.observed += 1
             self.delivery.offer(observe(stream, self.clock, text=text))
+            self.delivery.flush()
             assert self.health.observations_law() == 0
 
     def acknowledge(self, reason_code: int = 0) -> int:

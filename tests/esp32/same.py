@@ -118,6 +118,9 @@ class Pi:
     def offer(self, observation: Observation) -> None:
         self.taken.append(observation)
 
+    def flush(self) -> float:
+        return 0.0
+
     @staticmethod
     def _device(line: Mapping[str, Any], intake: Mapping[str, int]) -> Device:
         return Device(

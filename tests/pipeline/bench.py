@@ -24,6 +24,7 @@ class Shelf:
     def __init__(self) -> None:
         self.taken: list[Observation] = []
         self.has_room = True
+        self.wait_s = 0.0  # until it lets more go
         self.asked = asyncio.Event()
         self.opened = asyncio.Event()
         self.offered = asyncio.Event()
@@ -35,6 +36,9 @@ class Shelf:
     def offer(self, observation: Observation) -> None:
         self.taken.append(observation)
         self.offered.set()
+
+    def flush(self) -> float:
+        return self.wait_s
 
 
 class Bench:

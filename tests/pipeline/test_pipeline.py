@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gateway.admission import Device, Limits
 from gateway.crypto import CcmKey
 from gateway.model import Recovery
-from gateway.pipeline import BATCH_FRAMES, QUEUE_FRAMES, TOGETHER_S
+from gateway.pipeline import BATCH_FRAMES, LONG_S, QUEUE_FRAMES, TOGETHER_S
 from tests.fakes import NS
 from tests.pipeline.bench import KEY, PLAIN, SEALED, Bench, sealed
 
@@ -385,6 +385,34 @@ async def turns() -> None:
     """Let the event loop come round a few times."""
     for _ in range(5):
         await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(("sink_s", "together_s"), [(0.012, 0.012), (10.0, LONG_S)])
+def test_what_the_sink_would_hold_back_anyway_is_decoded_together(
+    sink_s: float, together_s: float
+) -> None:
+    loop = StandingLoop()
+
+    async def scene() -> None:
+        bench = Bench()
+        bench.shelf.wait_s = sink_s
+        task = asyncio.create_task(bench.pipeline.run(), name="pipeline")
+        await turns()
+        loop.now_s += together_s
+        bench.receive(b"00670000")
+        await turns()
+        for value in (1, 2):
+            bench.receive(b"0067%04x" % value)
+        loop.now_s += together_s - 0.001
+        await turns()
+        assert len(bench.shelf.taken) == 1
+        loop.now_s += 0.001
+        await turns()
+        assert len(bench.shelf.taken) == 3
+        task.cancel()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(scene())
 
 
 def test_the_first_frame_is_decoded_at_once_and_those_that_follow_together() -> None:
