@@ -330,7 +330,7 @@ def test_nothing_survives_a_bench_whose_test_fails() -> None:
 
 
 DOOMED = """
-import asyncio, sys
+import asyncio, signal, sys
 from gateway.sim.bench import BenchOptions
 from gateway.sim.process.bench import ProcessBench
 
@@ -340,6 +340,7 @@ async def main():
         print(bench.gateway.pid, bench.air.bus.pid, bench.air.directory, flush=True)
         await asyncio.Event().wait()
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 asyncio.run(main())
 """
 
