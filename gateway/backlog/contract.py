@@ -160,8 +160,11 @@ class Backlog(Protocol):
         """Commit replay counters alone (every 15 minutes at most)."""
         ...
 
-    async def reserve_sessions(self) -> int:
-        """Reserve the next block of session numbers; its first. A run owns one from its start."""
+    async def reserve_sessions(self, least: int = 0) -> int:
+        """Reserve the next block of session numbers, none below `least`; its first.
+
+        A run owns one from its start.
+        """
         ...
 
     async def forget_previous(self) -> None:

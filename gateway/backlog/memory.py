@@ -129,14 +129,18 @@ class MemoryBacklog:
         """Record the streams of this run, say what was there."""
         earlier = self._medium.streams
         last_run = max((record.run for record in earlier.values()), default=0)
-        by_run = sorted((record.run, id_) for id_, record in earlier.items())
-        for _, id_ in by_run[:-MOST_PREVIOUS]:
-            del earlier[id_]
+        found = [(record.run, self._judged(id_)) for id_, record in earlier.items()]
+        # Runs that kept nothing are forgotten first, all but the last.
+        lasting = {last_run, *(run for run, previous in found if previous.next_seq)}
+        by_worth = sorted(found, key=lambda each: (each[0] in lasting, each[0], each[1].id))
+        for _, previous in by_worth[:-MOST_PREVIOUS]:
+            del earlier[previous.id]
+        by_run = sorted(by_worth[-MOST_PREVIOUS:], key=lambda each: (each[0], each[1].id))
         recovery = Recovery(
             bundles=self.bundles,
             observations=self.observations,
             session=self._medium.session,
-            previous=tuple(self._judged(id_) for _, id_ in by_run[-MOST_PREVIOUS:]),
+            previous=tuple(previous for _, previous in by_run),
             counters=dict(self._medium.counters),
             unclean=any(not r.clean for r in earlier.values() if r.run == last_run),
             losses=tuple(self._medium.losses),
@@ -158,10 +162,10 @@ class MemoryBacklog:
             id=stream, klass=record.klass, clean=record.clean, next_seq=record.next_seq
         )
 
-    async def reserve_sessions(self) -> int:
-        """Reserve the next block of session numbers; the first that is free."""
+    async def reserve_sessions(self, least: int = 0) -> int:
+        """Reserve the next block of session numbers; the first that is free, from `least` on."""
         self._require_open()
-        first = self._medium.session
+        first = max(least, self._medium.session)
         self._medium.session = first + SESSIONS_PER_RESERVATION
         return first
 

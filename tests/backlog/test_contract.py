@@ -361,6 +361,22 @@ def test_session_numbers_never_come_twice(place: Place) -> None:
     asyncio.run(main())
 
 
+def test_session_numbers_are_raised_and_never_lowered(place: Place) -> None:
+    async def main() -> None:
+        backlog = place.backlog()
+        first = (await backlog.open(run_streams("A"))).session
+        high = first + 1_000_000
+        assert await backlog.reserve_sessions(high) == high
+        assert await backlog.reserve_sessions(first) == high + 1000
+        killed = place.as_killed()
+        await backlog.close((), NOTHING)
+        after = killed.backlog()
+        assert (await after.open(run_streams("B"))).session == high + 2000
+        await after.close((), NOTHING)
+
+    asyncio.run(main())
+
+
 def test_counters_are_kept_with_an_append_alone_and_at_the_end(place: Place) -> None:
     async def main() -> None:
         backlog = place.backlog()

@@ -201,6 +201,20 @@ def test_several_damages_are_stepped_over(tmp_path: Path) -> None:
     assert BUNDLES - 24 <= len(found) < BUNDLES - 4
 
 
+def test_a_page_that_is_a_copy_of_a_later_one_does_not_lead_past_what_lies_between(
+    tmp_path: Path,
+) -> None:
+    fill(tmp_path)
+    path = tmp_path / "backlog.db"
+    pages = leaves(path)
+    data = path.read_bytes()
+    overwrite(path, pages[20], data[(pages[40] - 1) * PAGE : pages[40] * PAGE])
+    recovery, found = start(tmp_path)
+    assert recovery.quarantined
+    assert BUNDLES - 6 <= len(found) < BUNDLES
+    assert found == sorted(set(found))
+
+
 def test_a_truncated_file_keeps_what_is_before_the_cut(tmp_path: Path) -> None:
     fill(tmp_path)
     path = tmp_path / "backlog.db"
@@ -243,6 +257,23 @@ def test_a_store_of_another_shape_altogether_is_set_aside(tmp_path: Path) -> Non
     recovery, found = start(tmp_path)
     assert recovery.quarantined
     assert found == []
+
+
+def test_a_folder_in_the_store_s_place_is_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "backlog.db").mkdir()
+    recovery, found = start(tmp_path)
+    assert (recovery.quarantined, found) == (str(tmp_path / "backlog.db.corrupt-1"), [])
+    assert start(tmp_path)[0].quarantined == ""
+
+
+def test_a_store_of_a_later_version_gives_up_its_bundles_and_is_set_aside(tmp_path: Path) -> None:
+    fill(tmp_path)
+    with closing(connect(tmp_path / "backlog.db")) as store:
+        store.execute("ALTER TABLE bundle ADD COLUMN later TEXT")
+        store.execute("PRAGMA user_version=9")
+    recovery, found = start(tmp_path)
+    assert recovery.quarantined
+    assert len(found) == BUNDLES
 
 
 # ------------------------------------------------------------------------------ the swap
@@ -310,3 +341,12 @@ def test_a_salvage_that_takes_too_long_leaves_the_rest_in_the_file_set_aside(
     assert found == []
     with closing(sqlite3.connect(recovery.quarantined)) as aside:
         assert aside.execute("SELECT count(*) FROM bundle").fetchone() == (BUNDLES,)
+
+
+def test_a_schema_that_is_no_text_is_set_aside(tmp_path: Path) -> None:
+    fill(tmp_path)
+    path = tmp_path / "backlog.db"
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"CREATE TABLE memory(", b"CREATE T\xf3\xffLE mem\xf3ry("))
+    recovery, _ = start(tmp_path)
+    assert recovery.quarantined

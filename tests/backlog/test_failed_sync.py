@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+import apsw
 import pytest
 
 from gateway.backlog.sqlite.connection import connect
@@ -20,12 +21,21 @@ from gateway.backlog.sqlite.database import Database
 from gateway.backlog.sqlite.file import Limits
 from gateway.backlog.sqlite.opening import FILE
 from gateway.errors import BacklogError
-from tests.backlog.failing_disk import Disk, Lost, Operation, connection, cuts
+from tests.backlog.failing_disk import (
+    Disk,
+    Lost,
+    Operation,
+    Write,
+    connection,
+    cuts,
+    io_error,
+)
 from tests.backlog.places import bundle, run_streams
 from tests.backlog.test_power_cut import empty_store, files_in, verdict
 
 LOG: Final = f"{FILE}-wal"
 LIMITS: Final = Limits(max_bytes=10_000_000)
+CODES: Final = {"a write": apsw.SQLITE_IOERR_WRITE, "room": apsw.SQLITE_FULL}
 # Checkpoints, too, in a short history.
 OFTEN: Final = {"PRAGMA wal_autocheckpoint=256": "PRAGMA wal_autocheckpoint=8"}
 
@@ -162,6 +172,46 @@ def test_a_start_does_not_add_to_the_log_that_a_killed_run_left(tmp_path: Path) 
     after.close((), {})
 
 
+def _killed(directory: Path) -> list[int]:
+    """Leave a store whose log holds commits; their rows."""
+    database = Database(directory.with_name("alive"), LIMITS, connect)
+    streams = run_streams("A")
+    database.open(streams)
+    rows = [*database.append([bundle(streams[0], 5) for _ in range(40)], {})]
+    shutil.copytree(directory.with_name("alive"), directory)
+    database.close((), {})
+    return rows
+
+
+@pytest.mark.parametrize("what", ["the log's sync", "the file's sync", "a write", "room"])
+def test_a_start_goes_on_and_loses_nothing_where_the_log_does_not_go_into_the_file(
+    tmp_path: Path, what: str
+) -> None:
+    rows = _killed(tmp_path / "store")
+    before = files_in(tmp_path / "store")
+    disk = Disk(f"start-{tmp_path}")
+    if what.endswith("sync"):
+        disk.failing_syncs = {LOG if "log" in what else FILE: range(1)}
+    else:
+        disk = Disk(disk.name, failing=range(1, 2), fault=io_error(CODES[what]))
+    database = Database(tmp_path / "store", LIMITS, connection(disk))
+    streams = run_streams("B")
+    database.open(streams)
+    is_write = isinstance(disk.operations[1], Write)
+    assert is_write if what in CODES else Lost in map(type, disk.operations)
+    kept = {*rows, *database.append([bundle(streams[0])], {})}
+    done = len(disk.operations)
+    assert database.file.quarantined == ""
+    database.close((), {})
+    disk.unregister()
+    (tmp_path / "after").mkdir()
+    for at, files in cuts(before, disk.operations, random.Random(3)):  # noqa: S311 - repeatable
+        sound, found, _ = verdict(tmp_path / "after", files)
+        assert sound == "ok"
+        assert {*rows} <= found
+        assert at < done or kept <= found
+
+
 @pytest.mark.parametrize(
     "failing",
     [
@@ -177,3 +227,31 @@ def test_syncs_that_fail_for_a_while_cost_nothing_that_was_accepted(
     played, lost, broken = _lost(life, tmp_path / "after")
     assert (lost, broken) == (0, 0)
     assert played > 100
+
+
+def test_what_is_kept_is_counted_right_after_a_commit_whose_checkpoint_failed(
+    tmp_path: Path,
+) -> None:
+    empty_store(tmp_path)
+    disk = Disk(f"count-{tmp_path}")
+    database = Database(tmp_path, LIMITS, connection(disk, OFTEN))
+    streams = run_streams("COUNT")
+    database.open(streams)
+    rows = [*database.append([bundle(streams[0]) for _ in range(30)], {})]
+    disk.failing_syncs = {FILE: range(1)}
+    failures = 0
+    while len(rows) > 10:
+        try:
+            database.settle(rows[:1])
+            rows.pop(0)
+        except BacklogError:  # it has reached the file all the same
+            failures += 1
+            rows = [*rows[1:], *database.append([bundle(streams[1])], {})]
+    assert failures == 1
+    there = [head.row for head, _ in database.lease(0, 99, ())]
+    assert there == rows
+    assert database.file.tally.bundles == len(rows)
+    database.close((), {})
+    disk.unregister()
+    (tmp_path / "after").mkdir()
+    assert verdict(tmp_path / "after", files_in(tmp_path))[0] == "ok"

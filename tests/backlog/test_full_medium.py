@@ -14,12 +14,14 @@ import pytest
 
 from gateway.backlog.sqlite import SqliteBacklog
 from gateway.backlog.sqlite.medium import LEAST_FREE_BYTES, Medium
-from gateway.errors import BacklogFullError
+from gateway.errors import BacklogError, BacklogFullError
 from gateway.model import Aside, Stream
 from tests.backlog.places import AT, bundle, run_streams
 
 MEDIUM_BYTES: Final = 12_000_000
-MNT_DETACH: Final = 2
+MNT_DETACH: Final = 2  # linux/fs.h, linux/mount.h
+MS_RDONLY: Final = 1
+MS_REMOUNT: Final = 32
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -214,3 +216,26 @@ def test_the_ballast_takes_real_space_and_is_made_only_where_there_is_plenty(
     somebody_fills(medium, leaving=LEAST_FREE_BYTES + 1_500_000)
     again.take_ballast()
     assert not (medium / "ballast").exists()
+
+
+def test_a_start_on_a_read_only_medium_is_refused_with_its_cause_and_leaves_all_as_it_is(
+    medium: Path,
+) -> None:
+    async def main() -> None:
+        backlog = SqliteBacklog(medium)
+        routine, event = run_streams("A")
+        await backlog.open((routine, event))
+        await backlog.append([bundle(routine, 100)], {})
+        await backlog.close((routine, event), {})
+        before = (medium / "backlog.db").read_bytes()
+        assert not _libc.mount(None, bytes(medium), None, MS_REMOUNT | MS_RDONLY, None)
+        after = SqliteBacklog(medium)
+        with pytest.raises(BacklogError, match="Read-only file system") as refusal:
+            await after.open(run_streams("B"))
+        assert refusal.value.remedy
+        assert (medium / "backlog.db").read_bytes() == before
+        assert not _libc.mount(None, bytes(medium), None, MS_REMOUNT, None)
+        assert (await after.open(run_streams("B"))).bundles == 1
+        await after.close((), {})
+
+    asyncio.run(main())

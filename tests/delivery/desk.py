@@ -131,9 +131,9 @@ class TrialBacklog(MemoryBacklog):
         await self._begin("save_counters")
         await super().save_counters(counters)
 
-    async def reserve_sessions(self) -> int:
+    async def reserve_sessions(self, least: int = 0) -> int:
         await self._begin("reserve_sessions")
-        return await super().reserve_sessions()
+        return await super().reserve_sessions(least)
 
     async def oldest(self) -> Bundle | None:
         await self._begin("oldest")

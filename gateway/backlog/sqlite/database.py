@@ -4,6 +4,7 @@ Each method is one transaction or none. A commit that failed may still have reac
 rows are deleted then, for their owner was told that they are not kept.
 """
 
+import logging
 import sqlite3
 from collections.abc import Callable, Container, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -32,6 +33,8 @@ from gateway.model import (
     Stream,
 )
 
+log = logging.getLogger(__name__)
+
 # What `lease` says of a row: its head, its bundle (None: damaged).
 Taken = tuple[Row, Bundle | None]
 
@@ -53,6 +56,7 @@ class Database:
         self.asides = (0, 0)  # bundles and bytes set aside; written here, read anywhere
         self._written_row = 0  # the next row, as the tally in the file has it
         self._run = 0
+        self._true_heads: dict[int, Row] = {}  # of rows that are damaged beside their body
 
     # -------------------------------------------------------------------------------- a run's rim
     def open(self, streams: Sequence[Stream]) -> Opened:
@@ -74,13 +78,17 @@ class Database:
         found = self.file.tally
         with self.file.transaction() as connection:
             self._run, previous, is_unclean = runs.begin(connection, streams)
+            if self.file.quarantined:  # what was read may be older than what the broker has seen
+                tables.reserve_sessions(connection)
             recovery = Recovery(
                 bundles=found.bundles,
                 observations=found.observations,
                 session=tables.reserve_sessions(connection),
                 previous=previous,
                 counters=tables.counters(connection),
-                unclean=is_unclean or bool(self.file.quarantined and not previous),
+                unclean=is_unclean
+                or bool(self.file.quarantined and not previous)
+                or self.file.is_log_damaged,
                 quarantined=self.file.quarantined,
                 losses=tuple(tables.losses(connection)),
                 memories=tables.memories(connection),
@@ -92,10 +100,10 @@ class Database:
         self.file.tidy()
         return Opened(recovery, mine.next_row)
 
-    def reserve_sessions(self) -> int:
-        """Reserve a block of session numbers; the first of them."""
+    def reserve_sessions(self, least: int = 0) -> int:
+        """Reserve a block of session numbers, none below `least`; the first of them."""
         with self.file.transaction() as connection:
-            return tables.reserve_sessions(connection)
+            return tables.reserve_sessions(connection, least)
 
     def forget_previous(self) -> None:
         """Delete the stream records of earlier runs."""
@@ -123,15 +131,16 @@ class Database:
         first = self.file.tally.next_row
         rows = range(first, first + len(bundles))
         values = [row_of(row, bundle) for row, bundle in zip(rows, bundles, strict=True)]
-        after = self.file.tally.plus(rows.stop, bundles)
         size = sum(len(body) for *_, body in values)
-        self.file.appended(lambda: self._append(values, counters, after), size)
+        self.file.appended(lambda: self._append(values, bundles, counters), size)
         return tuple(rows)
 
     def _append(
-        self, values: Sequence[RowValues], counters: Mapping[str, int], after: Tally
+        self, values: Sequence[RowValues], bundles: Sequence[Bundle], counters: Mapping[str, int]
     ) -> None:
         with self.file.growing() as connection:
+            # Not before: after a failure the transaction begins by putting the count right.
+            after = self.file.tally.plus(self.file.tally.next_row + len(bundles), bundles)
             connection.executemany(INSERT_BUNDLE, values)
             tables.put_counters(connection, counters)
             if after.next_row - self._written_row >= ROWS_BETWEEN:
@@ -145,15 +154,28 @@ class Database:
         """
         found: list[Taken] = []
         with self.file.reading() as connection:
-            heads = rows_.heads(connection, start, rows_.NOWHERE)
+            heads = rows_.readable(connection, start, self.file.tally.next_row)
             with closing(heads):
                 for head in heads:
                     if limit <= 0:
                         break
-                    if head.row not in taken:
-                        found.append((head, rows_.bundle(connection, head)))
-                        limit -= found[-1][1] is not None
+                    if head.row in taken:
+                        continue
+                    bundle = rows_.bundle(connection, head)
+                    if bundle is None and not rows_.is_sensible(head):
+                        rows_.stepped_over(head.row)  # the next start declares what was in it
+                        continue
+                    found.append(self._taken(head, bundle))
+                    limit -= bundle is not None
         return found
+
+    def _taken(self, head: Row, bundle: Bundle | None) -> Taken:
+        """Return a row as its body has it, whose checksum says that it is as it was written."""
+        if bundle is None or head == (true := rows_.head_of(head.row, bundle)):
+            return head, bundle
+        log.error("store damaged, a row is not as it was written, put right row=%d", head.row)
+        self._true_heads[head.row] = true
+        return true, bundle
 
     def oldest(self) -> Bundle | None:
         """Return the oldest bundle that can be read."""
@@ -204,8 +226,9 @@ class Database:
         self, klass: ObservationClass, min_bytes: int, at: Moment, leased: Container[int]
     ) -> Sequence[Row]:
         dropped: list[Row] = []
-        after, budget = self.file.tally, MAX_DROP_BYTES
+        budget = MAX_DROP_BYTES
         with self.file.transaction() as connection:
+            after = self.file.tally
             steps = self._oldest_steps(connection, klass, leased)
             while after.of(klass) and budget > 0 and self.file.room(connection) < min_bytes:
                 step = next(steps, None)
@@ -255,7 +278,7 @@ class Database:
             head = rows_.head(connection, row)
             if head is not None:
                 rows_.delete(connection, row)
-                there.append(head)
+                there.append(self._true_heads.get(row, head))
         after = before.minus(there)
         if there:
             self._write_tally(connection, after)
@@ -267,9 +290,9 @@ class Database:
 
     def requeue(self, aside: int, bundle: Bundle) -> None:
         """Move a bundle from aside to the end of the backlog."""
-        row = self.file.tally.next_row
-        after = self.file.tally.plus(row + 1, [bundle])
         with self.file.growing() as connection:
+            row = self.file.tally.next_row
+            after = self.file.tally.plus(row + 1, [bundle])
             tables.delete_asides(connection, [aside])
             connection.execute(INSERT_BUNDLE, row_of(row, bundle))
             self._write_tally(connection, after)

@@ -56,6 +56,7 @@ class StoreFile:
         self.bytes_used = 0  # pages that hold something; written here, read anywhere
         self.quarantined = ""  # where a damaged or failed file was put; likewise
         self.is_whole = True  # no loss ranges and nothing set aside was left in there; likewise
+        self.is_log_damaged = False  # when it was opened
         self._free_pages = 0
         self._connect = connect
         self._page_limit = rim.max_pages(limits.max_bytes)
@@ -81,6 +82,7 @@ class StoreFile:
             found = find_store(self.path.parent, self._connect, self.max_bytes)
             self.quarantined = found.quarantined or self.quarantined
             self.is_whole = self.is_whole and found.is_whole
+            self.is_log_damaged = self.is_log_damaged or found.is_log_damaged
             self._begin(found.connection)
 
     def open_as_it_is(self, lock: int) -> None:
@@ -111,15 +113,24 @@ class StoreFile:
         connection = self._connect(self.path)
         try:
             rim.prepare(connection, self.max_bytes)
-            connection.execute("BEGIN IMMEDIATE")
-            tally = tallies.put_right(connection, self.tally.next_row)
-            connection.execute("COMMIT")
+            self.put_right(connection)
         except BaseException:
             connection.close()
             raise
-        self.tally = msgspec.structs.replace(tally, ends=self.tally.ends)
         self._identity = self._found()
         return connection
+
+    def put_right(self, connection: sqlite3.Connection) -> None:
+        """Undo what a failed commit has left in the file after all, and count what is there."""
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            tally = tallies.put_right(connection, self.tally.next_row)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        self.tally = msgspec.structs.replace(tally, ends=self.tally.ends)
 
     def replace(self, failed: sqlite3.Connection) -> None:
         """Put everything that `failed` reads into a new file that takes the old one's place."""

@@ -7,6 +7,7 @@ kept as `backlog.db.corrupt-<n>`, at most two of them.
 
 import errno
 import fcntl
+import logging
 import math
 import os
 import sqlite3
@@ -19,8 +20,15 @@ from typing import Final
 
 import msgspec
 
-from gateway.backlog.sqlite import tally
-from gateway.backlog.sqlite.connection import Connect, is_damage, is_interruption, prepare
+from gateway.backlog.sqlite import log_file, tally
+from gateway.backlog.sqlite.connection import (
+    Connect,
+    is_damage,
+    is_failed_sync,
+    is_interruption,
+    prepare,
+)
+from gateway.backlog.sqlite.medium import free_bytes
 from gateway.backlog.sqlite.salvage import salvage
 from gateway.backlog.sqlite.schema import PAGE_BYTES, TABLES, TABLES_2, VERSION
 from gateway.errors import BacklogError
@@ -36,6 +44,8 @@ SALVAGE_S: Final = 5.0
 MAX_QUARANTINED: Final = 2
 _OLD_VERSION: Final = 1
 
+log = logging.getLogger(__name__)
+
 
 class DamageError(Exception):
     """What the file holds is not a store of this version."""
@@ -44,12 +54,14 @@ class DamageError(Exception):
 class Found(msgspec.Struct, frozen=True):
     """A sound store, where a damaged one was put (empty: none was found), and what is left in it.
 
-    `is_whole`: no loss ranges and no bundles set aside, as far as is known.
+    `is_whole`: no loss ranges and no bundles set aside, as far as is known. `is_log_damaged`: the
+    newest commits cannot be read, and nobody can say what was in them.
     """
 
     connection: sqlite3.Connection
     quarantined: str
     is_whole: bool
+    is_log_damaged: bool
 
 
 def take_lock(directory: Path) -> int:
@@ -123,15 +135,17 @@ def _find(directory: Path, connect: Connect, max_bytes: int) -> Found:
     quarantined, is_whole = "", True
     if (directory / READY).exists():  # the run before was cut short while changing the names
         quarantined = _put_in_place(directory)
-    elif not path.exists():
+    elif not path.is_file():  # nothing, or a folder that somebody made there
         _build(directory, connect, None, None)
-        _put_in_place(directory)
-    _make_log_durable(directory)
+        quarantined = _put_in_place(directory)
+    is_log_damaged = _make_log_durable(directory)
     connection = connect(path)
     try:
         prepare(connection, max_bytes)
-        _inspect(connection)
-    except (sqlite3.Error, DamageError) as error:
+        _inspect(connection, is_log_damaged=is_log_damaged)
+        _empty_log(directory, connection)
+    # SQLite's own words may quote what is no text.
+    except (sqlite3.Error, DamageError, UnicodeDecodeError) as error:
         try:
             if isinstance(error, sqlite3.Error) and not is_damage(error):
                 raise
@@ -140,21 +154,21 @@ def _find(directory: Path, connect: Connect, max_bytes: int) -> Found:
             connection.close()
         connection = connect(path)
         prepare(connection, max_bytes)
-    return Found(connection, quarantined, is_whole)
+    return Found(connection, quarantined, is_whole and not is_log_damaged, is_log_damaged)
 
 
-def _make_log_durable(directory: Path) -> None:
-    """Write the log of a run that was cut off anew, 1 MB at most.
+def _make_log_durable(directory: Path) -> bool:
+    """Write the log of a run that was cut off anew, 1 MB at most; whether it is damaged.
 
     Where a sync had failed, the kernel may show commits in it that are not on the medium; what is
     added behind them would be lost in a power cut.
     """
-    log = directory / f"{FILE}-wal"
+    left = directory / f"{FILE}-wal"
     copy = directory / NEW
     try:
-        data = log.read_bytes()
+        data = left.read_bytes()
     except FileNotFoundError:
-        return
+        return False
     if data:
         try:
             _write_durably(copy, data)
@@ -162,9 +176,33 @@ def _make_log_durable(directory: Path) -> None:
             copy.unlink(missing_ok=True)
             if error.errno != errno.ENOSPC:
                 raise
-            return
-        copy.rename(log)
-        _sync(directory)
+        else:
+            copy.rename(left)
+            _sync(directory)
+    return log_file.is_damaged(data, directory / FILE)
+
+
+def _empty_log(directory: Path, connection: sqlite3.Connection) -> None:
+    """Play the log of a run that was cut off into the file, if there is room for that.
+
+    Else every start of a crash loop would write it anew, and longer by what that start adds to it.
+    A file that takes nothing is no reason not to start, for all is in the log still. After a sync
+    that failed all is written once more; nothing may be added to the log before (handle._heal).
+    """
+    log_bytes = (directory / f"{FILE}-wal").stat().st_size
+    if 0 < log_bytes < free_bytes(directory):
+        try:
+            _checkpoint(connection)
+        except sqlite3.Error as error:
+            if is_failed_sync(error):
+                log.warning("store failed to sync, its log is written into it anew: %s", error)
+                _checkpoint(connection)
+            elif is_damage(error):
+                raise
+
+
+def _checkpoint(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _write_durably(path: Path, data: bytes) -> None:
@@ -176,8 +214,11 @@ def _write_durably(path: Path, data: bytes) -> None:
 
 
 # --------------------------------------------------------------------------------------- checking
-def _inspect(connection: sqlite3.Connection) -> None:
+def _inspect(connection: sqlite3.Connection, *, is_log_damaged: bool) -> None:
     """Raise what is wrong with the file: where a run reads at once, and what CHECK_S can find."""
+    if is_log_damaged:
+        cause = "commits in the log do not read"
+        raise DamageError(cause)
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == _OLD_VERSION:
         _migrate(connection)
@@ -187,15 +228,26 @@ def _inspect(connection: sqlite3.Connection) -> None:
     for table in ("stream", "counter", "installation", "loss", "memory"):
         connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - our own names
     for table in ("tally", "installation"):
-        (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608
-        if count != 1:
-            cause = f"{count} rows instead of 1 in {table}"
-            raise DamageError(cause)
-    tally.current(connection)
+        _require_numbers(connection, table)
+    found = tally.current(connection)
     with _at_most(connection, CHECK_S):
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise DamageError(verdict)
+        # A medium that loses a write leaves pages that are sound and out of date.
+        if tally.counted(connection) != found:
+            cause = "the rows are not those that were counted"
+            raise DamageError(cause)
+
+
+def _require_numbers(connection: sqlite3.Connection, table: str) -> None:
+    rows = connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - our own names
+    if len(rows) != 1:
+        cause = f"{len(rows)} rows instead of 1 in {table}"
+        raise DamageError(cause)
+    if not all(isinstance(value, int) and value >= 0 for value in rows[0]):
+        cause = f"no numbers in {table}"
+        raise DamageError(cause)
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
@@ -304,6 +356,7 @@ def _put_in_place(directory: Path) -> str:
         path.rename(quarantine)
     with suppress(FileNotFoundError):
         path.with_name(f"{FILE}-wal").rename(quarantine.with_name(f"{quarantine.name}-wal"))
+    _sync(directory)  # not every file system keeps the order of changes of names
     (directory / READY).rename(path)
     _sync(directory)
     _forget_oldest(directory)
@@ -322,7 +375,8 @@ def _numbers(directory: Path) -> list[int]:
 def _forget_oldest(directory: Path) -> None:
     for number in _numbers(directory)[:-MAX_QUARANTINED]:
         for ending in ("", "-wal"):
-            (directory / f"{CORRUPT}{number}{ending}").unlink(missing_ok=True)
+            with suppress(IsADirectoryError):
+                (directory / f"{CORRUPT}{number}{ending}").unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

@@ -42,10 +42,16 @@ def _judge(connection: sqlite3.Connection) -> None:
 
 
 def _forget_oldest(connection: sqlite3.Connection) -> None:
-    """Bound what runs leave that are cut off while the broker is away: the newest stay."""
+    """Bound what runs leave that are cut off while the broker is away: the newest stay.
+
+    Runs that kept nothing go first, all but the last, or a crash loop would have the run forgotten
+    whose end the platform has to know.
+    """
     connection.execute(
-        "DELETE FROM stream WHERE id NOT IN"
-        " (SELECT id FROM stream ORDER BY run DESC, id DESC LIMIT ?)",
+        "DELETE FROM stream WHERE id NOT IN (SELECT id FROM stream ORDER BY"
+        " run = (SELECT max(run) FROM stream)"
+        " OR run IN (SELECT run FROM stream WHERE next_seq > 0) DESC,"
+        " run DESC, id DESC LIMIT ?)",
         (MOST_PREVIOUS,),
     )
 

@@ -28,6 +28,7 @@ from gateway.model import Bundle
 
 VERSION: Final = 2
 PAGE_BYTES: Final = 4096
+MOST_OBSERVATIONS: Final = 100  # of a bundle (docs/reference/schema.md)
 
 PRAGMAS: Final = (
     # Before the journal mode: then the WAL's index stays in memory and there is no -shm file.
@@ -122,9 +123,11 @@ def packed(bundle: Bundle) -> bytes:
     return zlib.compress(_encoder.encode(bundle))
 
 
-def unpacked(body: bytes) -> Bundle | None:
+def unpacked(body: object) -> Bundle | None:
     """Return the bundle in a body, None if it is damaged: zlib's checksum notices."""
+    if not isinstance(body, bytes):
+        return None
     try:
         return _decoder.decode(zlib.decompress(body))
-    except (zlib.error, msgspec.DecodeError):
+    except (zlib.error, msgspec.DecodeError, UnicodeDecodeError):
         return None

@@ -126,9 +126,9 @@ class SqliteBacklog:
         self._memories = dict(opened.recovery.memories)
         return opened.recovery
 
-    async def reserve_sessions(self) -> int:
-        """Reserve SESSIONS_PER_RESERVATION more session numbers; the first of them."""
-        return await self._complete(lambda: self._call(self._database.reserve_sessions))
+    async def reserve_sessions(self, least: int = 0) -> int:
+        """Reserve SESSIONS_PER_RESERVATION more session numbers, from `least` on; the first."""
+        return await self._complete(lambda: self._call(self._database.reserve_sessions, least))
 
     async def forget_previous(self) -> None:
         """Delete the records of earlier runs: their end has been published."""

@@ -146,8 +146,9 @@ def put_counters(connection: sqlite3.Connection, changed: Mapping[str, int]) -> 
     )
 
 
-def reserve_sessions(connection: sqlite3.Connection) -> int:
-    """Reserve a block of session numbers; the first of them."""
-    first: int = connection.execute("SELECT session FROM installation").fetchone()[0]
+def reserve_sessions(connection: sqlite3.Connection, least: int = 0) -> int:
+    """Reserve a block of session numbers, none below `least`; the first of them."""
+    reserved: int = connection.execute("SELECT session FROM installation").fetchone()[0]
+    first = max(least, reserved)
     connection.execute("UPDATE installation SET session = ?", (first + SESSIONS_PER_RESERVATION,))
     return first

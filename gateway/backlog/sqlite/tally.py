@@ -15,7 +15,7 @@ from gateway.model import Bundle, ObservationClass, Row
 # Appended rows after which it is written, so that a start never counts more than these.
 ROWS_BETWEEN: Final = 512
 
-_COUNT: Final = (
+COUNT_ALL: Final = (
     "SELECT count(*), coalesce(sum(count), 0), coalesce(sum(klass = 'event'), 0) FROM bundle"
 )
 
@@ -55,7 +55,7 @@ class Tally(msgspec.Struct, frozen=True):
 
     def with_rows(self, connection: sqlite3.Connection, first: int, stop: int, sign: int) -> Self:
         """Return it with the rows from `first` up to `stop` counted in (sign 1) or out (-1)."""
-        found = connection.execute(f"{_COUNT} WHERE id >= ? AND id < ?", (first, stop))
+        found = connection.execute(f"{COUNT_ALL} WHERE id >= ? AND id < ?", (first, stop))
         return self._moved(stop, *(sign * number for number in found.fetchone()))
 
     def _moved(self, next_row: int, bundles: int, observations: int, events: int) -> Self:
@@ -79,6 +79,13 @@ def current(connection: sqlite3.Connection) -> Tally:
     (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM bundle").fetchone()
     tally = stored(connection)
     return tally.with_rows(connection, tally.next_row, max(last + 1, tally.next_row), 1)
+
+
+def counted(connection: sqlite3.Connection) -> Tally:
+    """Return what the file holds now, by reading all of its rows."""
+    (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM bundle").fetchone()
+    next_row = max(last + 1, stored(connection).next_row)
+    return Tally(next_row, *connection.execute(COUNT_ALL).fetchone())
 
 
 def write(connection: sqlite3.Connection, tally: Tally) -> None:
