@@ -3,17 +3,21 @@
 Trust is not negotiable: with TLS the peer's certificate and name are always verified.
 """
 
+import asyncio
 import socket
 import ssl
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from gateway.aside import aside
 from gateway.errors import UplinkError
+from gateway.reach import Address, reach, resolve
 
-# As many of a host's addresses are tried in the time given: its IPv6 may lead nowhere.
-_ADDRESSES: Final = 3
+# Of the time given: what a name server has, and then what a host's addresses have.
+_RESOLVE: Final = 0.8  # glibc asks a second name server after 5 s, and the first again after 10 s
+_REACH: Final = 0.67
 
 _AUTHORITY: Final = (
     "its certificate comes from an unknown authority",
@@ -22,6 +26,10 @@ _AUTHORITY: Final = (
 _NAME: Final = (
     "its certificate is for another host",
     "mqtt.host must be the name the certificate was issued for",
+)
+_WEAK: Final = (
+    "its certificate is too weak to be trusted",
+    "have it issued anew, with RSA of 2048 bits or an elliptic curve, and SHA-256",
 )
 # X509_V_ERR_* of OpenSSL's x509_vfy.h -> cause and remedy.
 _CERTIFICATE: Final = {
@@ -32,6 +40,9 @@ _CERTIFICATE: Final = {
     20: _AUTHORITY,
     62: _NAME,
     64: _NAME,
+    66: _WEAK,
+    67: _WEAK,
+    68: _WEAK,
 }
 
 
@@ -80,27 +91,48 @@ class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
 async def dial(
     host: str, port: int, *, tls: TlsSettings | None, timeout_s: float
 ) -> socket.socket:
-    """Return a connected socket, TLS handshake done. Raises UplinkError.
+    """Return a connected socket, blocking, TLS handshake done. Raises UplinkError.
 
-    Given up on, it goes on aside until its timeouts, for name resolution cannot be interrupted.
+    Given up on, a name server's answer and a handshake go on aside until their timeouts, for
+    neither can be interrupted. No socket is left open.
     """
-    return await aside(
-        lambda: _open(host, port, tls, timeout_s), name="dial", unwanted=socket.socket.close
-    )
-
-
-def _open(host: str, port: int, tls: TlsSettings | None, timeout_s: float) -> socket.socket:
-    context = client_context(tls) if tls else None
+    addresses = await _resolve(host, port, timeout_s * _RESOLVE)
+    context = await aside(lambda: client_context(tls), name="dial") if tls else None
     try:
-        sock = socket.create_connection((host, port), timeout=timeout_s / _ADDRESSES)
-        return context.wrap_socket(sock, server_hostname=host) if context else sock
+        sock = await reach(addresses, timeout_s=timeout_s * _REACH)
+        sock.settimeout(timeout_s)  # a handshake takes seconds over a slow link
+        return await _secured(sock, context, host) if context else sock
     except ssl.SSLError as error:
         raise _tls_error(error, f"{host}:{port}") from error
     except OSError as error:
         raise _network_error(error, host, port) from error
+
+
+async def _resolve(host: str, port: int, timeout_s: float) -> Sequence[Address]:
+    """Ask anew each time: the host may have moved, and no answer of old is trusted."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await aside(lambda: resolve(host, port), name="dial")
+    except socket.gaierror as error:
+        cause = f"cannot resolve {host}: {error.strerror}"
+        raise UplinkError(cause, "check mqtt.host and the name server") from error
+    except TimeoutError as error:
+        cause = f"the name server did not answer for {host}"
+        raise UplinkError(cause, "is the network up? see /etc/resolv.conf") from error
     except UnicodeError as error:
         message = f"{host!r} is not a host name: {error}"
         raise UplinkError(message, "check mqtt.host") from error
+
+
+async def _secured(sock: socket.socket, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:
+    def shake_hands() -> ssl.SSLSocket:
+        try:
+            return context.wrap_socket(sock, server_hostname=host)
+        except BaseException:
+            sock.close()
+            raise
+
+    return await aside(shake_hands, name="dial", unwanted=socket.socket.close)
 
 
 def client_context(tls: TlsSettings) -> ssl.SSLContext:
@@ -150,9 +182,6 @@ def why_lost(error: Exception | None, where: str) -> UplinkError:
 
 def _network_error(error: OSError, host: str, port: int) -> UplinkError:
     match error:
-        case socket.gaierror():
-            cause = f"cannot resolve {host}: {error.strerror}"
-            return UplinkError(cause, "check mqtt.host and the name server")
         case ConnectionRefusedError():
             cause = f"{host}:{port} refuses connections"
             return UplinkError(cause, "is the broker running, on that port?")

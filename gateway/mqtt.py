@@ -24,11 +24,12 @@ from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from gateway.core import puback
 from gateway.dial import TlsSettings, dial, why_lost
 from gateway.errors import UplinkError
 from gateway.model import Outcome
-from gateway.packet_socket import PacketSocket, publish_packet
-from gateway.reasons import disconnected, hint, no_answer, outcome, refused
+from gateway.packet_socket import MalformedError, PacketSocket, publish_packet
+from gateway.reasons import disconnected, hint, no_answer, no_mqtt, outcome, refused
 from gateway.turns import Turns
 
 Done = Callable[[Outcome], None]
@@ -205,7 +206,7 @@ class Connection:
         self._socket = packets = PacketSocket(
             sock,
             on_puback=self._on_puback,
-            on_packets=self._paho.loop_read,
+            on_packets=self._let_paho_read,
             on_broken=self._on_broken,
         )
         # paho would open one itself and block. TLS is the socket's business: paho only sends.
@@ -276,8 +277,22 @@ class Connection:
             self._finish(message.done, Outcome(None, str(error)))
         self._tell_idle()
 
+    def _let_paho_read(self) -> None:
+        """Have every message now: paho would keep those with QoS 2 until the broker releases them.
+
+        Nobody asks for QoS 2, but there are brokers that subscribe their clients by themselves.
+        """
+        self._paho.loop_read()
+        unreleased = self._paho._in_messages  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        while unreleased:
+            _, message = unreleased.popitem()
+            self._paho._handle_on_message(message)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+
     # --------------------------------------------------------------------------------- the end
     def _on_broken(self, error: Exception | None) -> None:
+        if isinstance(error, MalformedError) and not self._answer.done():
+            self._end(no_mqtt(self._where, error.first))
+            return
         reason = why_lost(error, self._where)
         self._end(UplinkError(str(reason), reason.remedy or self._hint()))
 
@@ -321,7 +336,16 @@ class Connection:
         if flags.is_disconnect_packet_from_server:
             self._end(disconnected(code.value), code.value)
         else:
-            self._end(UplinkError(f"the connection ended: {code}", self._hint()))
+            self._end(*self._unread(str(code)))
+
+    def _unread(self, ended: str) -> tuple[UplinkError, int | None]:
+        """Say why paho gave up; a broker's reason that paho does not know is a reason too."""
+        code = self._socket.last_reason_code if self._socket is not None and self._five else None
+        if code is None or code < puback.FAILURE:
+            return UplinkError(f"the connection ended: {ended}", self._hint()), None
+        if self._answer.done():
+            return disconnected(code), code
+        return refused(self._where, code), None
 
 
 class _Message(NamedTuple):

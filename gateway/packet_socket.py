@@ -4,6 +4,9 @@ PUBLISH and PUBACK are what a gateway does all day, and paho takes ten times as 
 is needed. To paho this is a socket that takes everything at once; what the kernel does not take is
 kept here, bounded by the callers' window.
 
+A message that is too large to be kept is let pass: some brokers subscribe their clients by
+themselves, and one that sends such a thing again after each connection must not end them all.
+
 A failed write ends nothing: the broker's last word, the reason why it hung up, may still lie in
 the receive buffer, and whoever closes first never reads it.
 """
@@ -15,7 +18,9 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
-MAX_INCOMING_BYTES: Final = 65_536  # nothing we are sent is larger than a CONNACK
+MAX_INCOMING_BYTES: Final = 65_536  # nothing we ask for is larger than a CONNACK
+
+_MAX_ANSWERS_BYTES: Final = 65_536  # that a peer may ask for without reading any of them
 
 _PUBACK: Final = 0x40  # MQTT 5, 2.1.2: packet id, reason code, properties (3.4)
 _ID_BYTES: Final = 2
@@ -24,6 +29,14 @@ _RETAIN: Final = 0x01
 _READ_BYTES: Final = 65_536  # more than a TLS record holds: none of it stays behind in OpenSSL
 _MAX_VARINT_BYTES: Final = 4  # Variable Byte Integer (MQTT 5, 1.5.5)
 _MORE: Final = 0x80
+_CONNACK: Final = 0x20
+_DISCONNECT: Final = 0xE0
+# What a packet for a client may begin with: its type, and flags as they must be (MQTT 5, 2.1.3).
+# A web page, a banner and a TLS alert begin otherwise, and are told by their first byte.
+_PUBLISHES: Final = frozenset(range(0x30, 0x40)) - {0x36, 0x37, 0x3E, 0x3F}  # there is no QoS 3
+_FIRST_BYTES: Final = _PUBLISHES | frozenset(
+    (_CONNACK, _PUBACK, 0x50, 0x62, 0x70, 0x90, 0xB0, 0xC0, 0xD0, _DISCONNECT, 0xF0)
+)
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # struct linger, socket(7)
 _NOT_NOW: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -52,11 +65,24 @@ def _varint(number: int) -> bytes:
     return bytes(out)
 
 
-class MalformedError(ValueError):
-    """What came is no MQTT, or nothing that a broker may send us."""
+def _body(head: bytes | bytearray) -> tuple[int, int]:
+    """Return where the body of a packet begins and its length, zeros while that is not known."""
+    length = 0
+    for index, byte in enumerate(head[1:]):
+        length |= (byte & 0x7F) << 7 * index
+        if byte < _MORE:
+            return index + 2, length
+    if len(head) > _MAX_VARINT_BYTES:
+        raise MalformedError(head[0])
+    return 0, 0
 
-    def __init__(self) -> None:
+
+class MalformedError(ValueError):
+    """What came is no MQTT, or nothing that a broker may send us; `first` is its first byte."""
+
+    def __init__(self, first: int) -> None:
         super().__init__("the peer sent something that is not MQTT")
+        self.first = first
 
 
 class PacketSocket:
@@ -83,9 +109,12 @@ class PacketSocket:
         self._on_packets = on_packets
         self._on_broken = on_broken
         self._incoming = bytearray()  # no whole packet yet
+        self._passing = 0  # bytes that are still to come of a message nobody wants
         self._for_paho = bytearray()
         self._outgoing = bytearray()  # what the kernel has not taken
         self._drained: asyncio.Future[None] | None = None
+        self._answers = 0  # bytes of paho's since the kernel had taken everything
+        self._last = (0, b"")  # of the packets that are paho's: first byte and body
         self._writing = False
         self._closed = False
         self._loop.add_reader(self._fd, self._read)
@@ -128,6 +157,7 @@ class PacketSocket:
         if self._outgoing:
             return
         self._writing = False
+        self._answers = 0
         self._loop.remove_writer(self._fd)
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
@@ -145,6 +175,7 @@ class PacketSocket:
             return
         if data:
             self._incoming += data
+            self._let_pass()
             self._split()
         else:
             self._break(None)
@@ -166,6 +197,7 @@ class PacketSocket:
                 code = body[_ID_BYTES] if len(body) > _ID_BYTES else 0
                 self._on_puback(body[0] << 8 | body[1], code)
             else:
+                self._last = (packet[0], body)
                 self._for_paho += packet
                 while self._for_paho and not self._closed:
                     self._on_packets()
@@ -173,23 +205,26 @@ class PacketSocket:
     def _next_packet(self) -> tuple[bytes, bytes]:
         """Take the first packet and its body out of the buffer; empty while it is not whole."""
         head = self._incoming[: 1 + _MAX_VARINT_BYTES]
-        length = 0
-        for index, byte in enumerate(head[1:]):
-            length |= (byte & 0x7F) << 7 * index
-            if byte < _MORE:
-                break
-        else:
-            if len(head) > _MAX_VARINT_BYTES:
-                raise MalformedError
-            return b"", b""
-        start = index + 2
-        if length > MAX_INCOMING_BYTES or (head[0] == _PUBACK and length < _ID_BYTES):
-            raise MalformedError
-        if len(self._incoming) < start + length:
+        if head and head[0] not in _FIRST_BYTES:
+            raise MalformedError(head[0])
+        start, length = _body(head)
+        if length > MAX_INCOMING_BYTES and head[0] in _PUBLISHES:
+            self._passing = start + length
+            self._let_pass()
+            return self._next_packet()
+        if length > MAX_INCOMING_BYTES or (start and head[0] == _PUBACK and length < _ID_BYTES):
+            raise MalformedError(head[0])
+        if not start or len(self._incoming) < start + length:
             return b"", b""
         packet = bytes(self._incoming[: start + length])
         del self._incoming[: start + length]
         return packet, packet[start:]
+
+    def _let_pass(self) -> None:
+        """Forget what has come of a message that is too large, unread and unanswered."""
+        gone = min(self._passing, len(self._incoming))
+        del self._incoming[:gone]
+        self._passing -= gone
 
     def _break(self, error: Exception | None) -> None:
         if not self._closed:
@@ -206,8 +241,11 @@ class PacketSocket:
         return data
 
     def send(self, buffer: bytes | bytearray) -> int:
-        """Take everything."""
+        """Take everything: a peer that only asks and never reads is no broker."""
         self.write(buffer)
+        self._answers = self._answers + len(buffer) if self._outgoing else 0
+        if self._answers > _MAX_ANSWERS_BYTES:
+            self._loop.call_soon(self._break, MalformedError(self._last[0]))
         return len(buffer)
 
     def fileno(self) -> int:
@@ -216,6 +254,13 @@ class PacketSocket:
 
     def setblocking(self, flag: bool) -> None:  # noqa: FBT001 - as a socket has it
         """Stay non-blocking."""
+
+    @property
+    def last_reason_code(self) -> int | None:
+        """The code of the CONNACK or DISCONNECT that came last (MQTT 5, 3.2.2.2 and 3.14.2.1)."""
+        first, body = self._last
+        at = {_CONNACK: 1, _DISCONNECT: 0}.get(first)
+        return body[at] if at is not None and len(body) > at else None
 
     # ----------------------------------------------------------------------------------------- end
     def abort(self) -> None:

@@ -9,7 +9,6 @@ from gateway.errors import UplinkError
 from gateway.model import Outcome
 
 UNSUPPORTED_VERSION: Final = 0x84
-_NO_REASON: Final = "Unspecified error"
 
 # Reason codes of PUBACK (MQTT 5, 3.4.2.1).
 _PUBACK: Final = {
@@ -27,7 +26,7 @@ _PUBACK: Final = {
 _ENDS: Final = {
     0x00: "Normal disconnection",
     0x04: "Disconnect with will message",
-    0x80: _NO_REASON,
+    0x80: "Unspecified error",
     0x81: "Malformed packet",
     0x82: "Protocol error",
     0x83: "Implementation specific error",
@@ -71,7 +70,7 @@ _REMEDY: Final = {
     0x9A: "the broker must allow retained messages: status is one",
 }
 
-
+_TLS_ALERT: Final = 0x15  # of a record (RFC 8446, 5.1): what we said was no TLS to them
 _TWICE: Final = "if it comes back: is mqtt.client_id used twice?"
 
 
@@ -81,12 +80,16 @@ class VersionRefusedError(UplinkError):
 
 def outcome(code: int) -> Outcome:
     """Return what a PUBACK says."""
-    return Outcome(code, _PUBACK.get(code, f"reason code 0x{code:02x}") if code else "")
+    return Outcome(code, _PUBACK.get(code) or _nameless(code) if code else "")
+
+
+def _nameless(code: int) -> str:
+    return f"reason code 0x{code:02x}"
 
 
 def refused(where: str, code: int) -> UplinkError:
     """Return what a CONNACK says that lets nobody in."""
-    cause = f"{where} refused the connection: {_ENDS.get(code, _NO_REASON)}"
+    cause = f"{where} refused the connection: {_ENDS.get(code) or _nameless(code)}"
     if code == UNSUPPORTED_VERSION:
         return VersionRefusedError(cause, "set mqtt.version to 3.1.1")
     return UplinkError(cause, _REMEDY.get(code, ""))
@@ -94,9 +97,8 @@ def refused(where: str, code: int) -> UplinkError:
 
 def disconnected(code: int) -> UplinkError:
     """Return what a broker's DISCONNECT says."""
-    return UplinkError(
-        f"the broker disconnected: {_ENDS.get(code, _NO_REASON)}", _REMEDY.get(code, "")
-    )
+    cause = f"the broker disconnected: {_ENDS.get(code) or _nameless(code)}"
+    return UplinkError(cause, _REMEDY.get(code, ""))
 
 
 def hint(*, accepted: bool, tls: bool) -> str:
@@ -112,6 +114,14 @@ def no_answer(where: str) -> UplinkError:
     return UplinkError(
         f"{where} does not answer", "is it an MQTT broker, and is the way to it open?"
     )
+
+
+def no_mqtt(where: str, first: int) -> UplinkError:
+    """Return what there is to say where something else came for CONNACK, by its first byte."""
+    remedy = "is it the broker's port? or does the network want a login first (captive portal)?"
+    if first == _TLS_ALERT:
+        remedy = hint(accepted=False, tls=False)
+    return UplinkError(f"{where} answers, but not with MQTT", remedy)
 
 
 def too_silent(*, tls: bool) -> UplinkError:

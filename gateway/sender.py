@@ -201,9 +201,7 @@ class Sender:
         flight.sent_ns = now
         # It comes behind all else on this connection, status and states too.
         under_way = max(self._bytes, self._uplink.outstanding_bytes + flight.size)
-        flight.deadline_ns = policy.acknowledgement_deadline_ns(
-            now, self._limits.ack_timeout_ns, under_way, self._limits.min_rate
-        )
+        flight.deadline_ns = now + self.patience_ns(under_way)
         self._flights.add(flight)
         self._lanes[lane].in_flight += 1
         self._last_lane = lane
@@ -211,6 +209,13 @@ class Sender:
             self._arm(now)
         self._uplink.publish(lane, payload, partial(self._done, flight))
         return True
+
+    def patience_ns(self, under_way: int) -> int:
+        """Return how long the last of so many bytes that are on their way is waited for."""
+        limits = self._limits
+        return policy.acknowledgement_deadline_ns(
+            0, limits.ack_timeout_ns, under_way, limits.min_rate
+        )
 
     def close(self) -> None:
         """Stop watching deadlines."""

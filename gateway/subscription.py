@@ -49,7 +49,7 @@ class Subscription(Connection):
         self._paho.on_message = self._on_message
         self._paho.on_subscribe = self._on_subscribe
         if self._five:
-            # Else a message that PacketSocket refuses would end the connection.
+            # Else the broker would send what PacketSocket lets pass.
             self._wishes = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             self._wishes.MaximumPacketSize = MAX_INCOMING_BYTES
 

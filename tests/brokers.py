@@ -123,18 +123,30 @@ class Subscriber:
             )
             with contextlib.suppress(aiomqtt.MqttError):
                 async with client:
-                    await client.subscribe(self._topic, qos=1)
-                    self._subscribed.set()
+                    await self._subscribe(client)
                     await self._collect(client)
             await asyncio.sleep(POLL_S)  # until the broker is back
 
+    async def _subscribe(self, client: aiomqtt.Client) -> None:
+        try:
+            await client.subscribe(self._topic, qos=1)
+        except aiomqtt.MqttError:
+            # What the session had waiting came before, and has been acknowledged.
+            for _ in range(len(client.messages)):
+                await self._take(await anext(client.messages))
+            raise
+        self._subscribed.set()
+
     async def _collect(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
-            assert isinstance(message.payload, bytes)
-            async with self._changed:
-                got = Message(str(message.topic), message.payload, message.retain)
-                self.messages.append(got)
-                self._changed.notify_all()
+            await self._take(message)
+
+    async def _take(self, message: aiomqtt.Message) -> None:
+        assert isinstance(message.payload, bytes)
+        async with self._changed:
+            got = Message(str(message.topic), message.payload, message.retain)
+            self.messages.append(got)
+            self._changed.notify_all()
 
 
 class Taken:

@@ -31,6 +31,7 @@ from gateway.uplink.link import Connect, Link
 from gateway.uplink.patience import Patience
 from gateway.uplink.presence import Presence, Speaker
 from gateway.uplink.record import Record
+from gateway.uplink.said import PatienceNs, Said
 from gateway.uplink.status import Standing, StatusReport
 
 __all__ = ["Chances", "MqttUplink", "Past", "Speaker"]
@@ -79,6 +80,11 @@ def _ignore_told(_report: StatusReport) -> None:
     """Nobody has hung in yet."""
 
 
+def _ten_seconds(_under_way: int) -> int:
+    """Nobody has hung in yet."""
+    return 10_000_000_000
+
+
 def _any_session(_session: int) -> bool:
     """Nobody has hung in yet."""
     return True
@@ -110,6 +116,7 @@ class MqttUplink:
         self.on_told: Callable[[StatusReport], None] = _ignore_told
         self.on_five: Callable[[str], None] = _ignore_five
         self.may_use: Callable[[int], bool] = _any_session
+        self.patience_ns: PatienceNs = _ten_seconds
         self._settings = settings
         self._speaker = speaker
         self._session = past.first_session - 1
@@ -120,6 +127,7 @@ class MqttUplink:
         self._patience = Patience(chances.chance, chances.sleep)
         self._certificates = self._watched(settings)
         self._connection: Link | None = None  # that takes messages
+        self._said: Said | None = None  # on that connection
         self._presence: Presence | None = None
         self._receive_maximum = RECEIVE_MAXIMUM
         self._max_packet_bytes = MAX_PACKET_BYTES
@@ -157,7 +165,10 @@ class MqttUplink:
     def publish(self, lane: Lane, payload: bytes, done: Done) -> None:
         """Send with QoS 1; `done` is called once, from the event loop, never from within."""
         topic = self._speaker.topics.observations(lane)
-        self._publish(topic, payload, retain=False, turn=OBSERVATIONS, done=done)
+        if self._connection is None:
+            _end_without_connection(done)
+        else:
+            self._connection.publish(topic, payload, retain=False, turn=OBSERVATIONS, done=done)
 
     def say(self, topic: str, payload: bytes, *, retain: bool, done: Done) -> None:
         """Send any other message below the root, as `publish` does.
@@ -166,14 +177,10 @@ class MqttUplink:
         root (`state`, `meta`, ...) waits for its like and takes turns with the others.
         """
         kind = topic.removeprefix(f"{self._speaker.topics.root}/").partition("/")[0]
-        self._publish(topic, payload, retain=retain, turn=kind, done=done)
-
-    def _publish(self, topic: str, payload: bytes, *, retain: bool, turn: str, done: Done) -> None:
-        if self._connection is None:
-            outcome = Outcome(None, "not connected")
-            asyncio.get_running_loop().call_soon(done, outcome)
+        if self._connection is None or self._said is None:
+            _end_without_connection(done)
         else:
-            self._connection.publish(topic, payload, retain=retain, turn=turn, done=done)
+            self._said.publish(topic, payload, retain=retain, turn=kind, done=done)
 
     def tell(self) -> None:
         """Publish status now: something in it has changed. Without a connection the birth will."""
@@ -195,6 +202,12 @@ class MqttUplink:
         self._settings, self._speaker = settings, speaker
         self._certificates = self._watched(settings)
         self._renew("configuration changed")
+
+    def number_from(self, session: int) -> None:
+        """Give connections numbers from this one on: the present one is left for the next."""
+        if session > self._session:
+            self._session = session - 1
+            self._renew("sessions are numbered by the right time")
 
     def _renew(self, cause: str) -> None:
         if self._connection is not None:
@@ -283,7 +296,8 @@ class MqttUplink:
             self._max_packet_bytes = connection.max_packet_bytes
             guarantee = self._learn_version(settings)
             standing = Standing(self._session, guarantee)
-            presence = Presence(connection, speaker, standing, self.on_told)
+            self._said = Said(connection, self._chances.clock, self.patience_ns)
+            presence = Presence(self._said, speaker, standing, self.on_told)
             return await self._attend(connection, presence, _Place(_where(settings), speaker))
 
     def _learn_version(self, settings: MqttSettings) -> status.Guarantee:
@@ -315,7 +329,7 @@ class MqttUplink:
         async with asyncio.TaskGroup() as group:
             tasks = (
                 group.create_task(
-                    presence.beat(chances.chance, chances.sleep), name="uplink.heartbeat"
+                    presence.beat(chances.chance, self._rest), name="uplink.heartbeat"
                 ),
                 group.create_task(self._retire(connection, presence, place), name="uplink.retire"),
             )
@@ -323,6 +337,11 @@ class MqttUplink:
             for task in tasks:
                 task.cancel()
         return error
+
+    async def _rest(self, seconds: float) -> None:
+        await self._chances.sleep(seconds)
+        if self._said is not None:
+            self._said.look()
 
     async def _retire(self, connection: Link, presence: Presence, place: "_Place") -> None:
         """When the next connection is to be another one, leave this one in order."""
@@ -344,6 +363,10 @@ class _Place(msgspec.Struct, frozen=True):
     def has_moved(self, where: str, speaker: Speaker) -> bool:
         """Whether the next birth will not overwrite it."""
         return (where, speaker.topics.status) != (self.where, self.speaker.topics.status)
+
+
+def _end_without_connection(done: Done) -> None:
+    asyncio.get_running_loop().call_soon(done, Outcome(None, "not connected"))
 
 
 def _where(settings: MqttSettings) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from gateway.model import Outcome
 from gateway.uplink import status
 from gateway.uplink.heartbeat import Heartbeat
-from gateway.uplink.link import Link
+from gateway.uplink.said import Said
 from gateway.uplink.status import Identity, Standing, StatusReport, StatusSource
 from gateway.uplink.topics import Topics
 
@@ -29,12 +29,12 @@ class Presence:
 
     def __init__(
         self,
-        connection: Link,
+        said: Said,
         speaker: Speaker,
         standing: Standing,
         told: Callable[[StatusReport], None],
     ) -> None:
-        self._connection = connection
+        self._said = said
         self._speaker = speaker
         self._standing = standing
         self._on_told = told
@@ -66,7 +66,7 @@ class Presence:
 
     def _send(self, payload: bytes, done: Callable[[Outcome], None]) -> None:
         topic = self._speaker.topics.status
-        self._connection.publish(topic, payload, retain=True, turn="status", done=done)
+        self._said.publish(topic, payload, retain=True, turn="status", done=done)
 
     def _online(self) -> bytes:
         self._reported = self._speaker.report()

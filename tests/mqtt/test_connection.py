@@ -10,6 +10,7 @@ from collections.abc import Callable
 import aiomqtt
 import pytest
 
+from gateway.dial import TlsSettings
 from gateway.errors import UplinkError
 from gateway.model import Outcome
 from gateway.mqtt import (
@@ -521,6 +522,56 @@ def test_garbage_instead_of_mqtt_is_an_error_and_no_crash(garbage: bytes) -> Non
     strict_run(main())
 
 
+PORTAL = b"HTTP/1.1 302 Found\r\nConnection: keep-alive\r\n\r\n" + b"<html>" * 200
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        pytest.param(PORTAL, "captive portal", id="web page"),
+        pytest.param(b"SSH-2.0-OpenSSH_9.2p1\r\n", "is it the broker's port?", id="ssh"),
+        pytest.param(bytes.fromhex("15030300020246"), "want TLS (mqtt.tls)", id="TLS alert"),
+    ],
+)
+def test_what_answers_with_something_else_is_told_at_once_though_it_stays_connected(
+    words: bytes, remedy: str
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(words)
+        await reader.read()  # until the gateway goes: HTTP keeps alive
+        writer.close()
+
+    async def main() -> None:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            patient = settings(port, connect_timeout_s=10 * HANG_S)
+            with pytest.raises(UplinkError, match="answers, but not with MQTT") as caught:
+                await Connection(patient, WILL).__aenter__()
+            assert remedy in caught.value.remedy
+
+    strict_run(main())
+
+
+def test_a_connack_that_trickles_is_not_waited_for() -> None:
+    """A byte now and then, as a slow loris does: each is a sign of life, all are no CONNACK."""
+
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            impatient = settings(server.getsockname()[1], connect_timeout_s=0.3)
+            connecting = asyncio.create_task(Connection(impatient, WILL).__aenter__())
+            peer, _ = await asyncio.to_thread(server.accept)
+            with peer:
+                for byte in bytes.fromhex("20 ff 7f 00 00") + bytes(1000):
+                    if connecting.done():
+                        break
+                    peer.send(bytes((byte,)))
+                    await asyncio.wait({connecting}, timeout=0.02)
+                with pytest.raises(UplinkError, match="does not answer"):
+                    await connecting
+
+    strict_run(main())
+
+
 def test_a_closed_port_is_refused() -> None:
     async def main() -> None:
         with pytest.raises(UplinkError, match="refuses connections"):
@@ -624,22 +675,33 @@ def _read_to_the_end(peer: socket.socket) -> None:
 
 
 def test_nobody_waits_for_a_black_hole_that_has_been_given_up() -> None:
-    """A full accept queue swallows SYNs. The dial goes on, and neither loop nor process waits."""
+    """A full accept queue swallows SYNs. Neither loop nor process waits, and no thread."""
+    before = set(threading.enumerate())
     with socket.socket() as hole, socket.socket() as first:
         hole.bind(("127.0.0.1", 0))
         hole.listen(0)
         first.connect(hole.getsockname())
         swallowed = settings(hole.getsockname()[1], connect_timeout_s=HANG_S)
+        strict_run(_given_up(swallowed))  # its end joins the threads of the loop's executor
+        for thread in set(threading.enumerate()) - before:  # it has asked for the name
+            thread.join(HANG_S / 6)
+            assert not thread.is_alive()
 
-        async def main() -> None:
-            connecting = asyncio.create_task(Connection(swallowed, WILL).__aenter__())
-            await asyncio.sleep(0.1)
-            assert not connecting.done()
-            connecting.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await connecting
 
-        strict_run(main())  # its end joins the threads of the loop's executor
+def test_nobody_waits_for_a_handshake_that_has_been_given_up() -> None:
+    """It cannot be interrupted and goes on aside, in a thread that no process waits for."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        strict_run(_given_up(settings(port, tls=TlsSettings(), connect_timeout_s=HANG_S)))
         dialling = [thread for thread in threading.enumerate() if thread.name == "dial"]
         assert dialling
         assert all(thread.daemon for thread in dialling)
+
+
+async def _given_up(to: MqttSettings) -> None:
+    connecting = asyncio.create_task(Connection(to, WILL).__aenter__())
+    await asyncio.wait({connecting}, timeout=0.5)
+    assert not connecting.done()
+    connecting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await connecting

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import tracemalloc
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -84,7 +85,8 @@ def test_packets_are_found_however_the_bytes_come(step: int) -> None:
         "40 01 00",  # a PUBACK of nothing
         "40 00",
         "20 ff ff ff ff 01",  # a length of five bytes
-        f"30 {(MAX_INCOMING_BYTES & 0x7F) | 0x80:02x} ff 7f",  # more than anything we are sent
+        "36 08 0001 74 0007 00 6869",  # a PUBLISH with QoS 3
+        f"20 {(MAX_INCOMING_BYTES & 0x7F) | 0x80:02x} ff 7f",  # more than any CONNACK
     ],
 )
 def test_what_no_broker_sends_ends_the_connection_once(nonsense: str) -> None:
@@ -94,6 +96,32 @@ def test_what_no_broker_sends_ends_the_connection_once(nonsense: str) -> None:
             await some_turns()
             assert ours.broken == ["MalformedError('the peer sent something that is not MQTT')"]
             assert not ours.pubacks
+
+    strict_run(main())
+
+
+@pytest.mark.parametrize("first", [0x30, 0x32, 0x34, 0x3D])
+def test_a_message_too_large_to_be_kept_passes_and_what_comes_behind_it_is_read(
+    first: int,
+) -> None:
+    """With the lengths of two of them; MQTT 3.1.1 has no way to tell a broker not to."""
+    large = bytes((first, 0xFF, 0xFF, 0x07)) + b"x" * 131_071
+    least = bytes((first, 0x81, 0x80, 0x04)) + b"x" * (MAX_INCOMING_BYTES + 1)
+
+    async def main() -> None:
+        async with a_pair() as (ours, theirs):
+            tracemalloc.start()
+            for _ in range(20):
+                for packet in (large, least, PINGRESP, b"\x40\2\0\1"):
+                    for start in range(0, len(packet), 10_000):
+                        theirs.send(packet[start : start + 10_000])
+                        await some_turns()
+            _, most = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            assert ours.others == PINGRESP * 20
+            assert ours.pubacks == [(1, 0)] * 20
+            assert not ours.broken
+            assert most < 3 * MAX_INCOMING_BYTES
 
     strict_run(main())
 
@@ -148,6 +176,33 @@ def test_after_the_end_nothing_is_sent_and_nothing_called() -> None:
             await ours.end.drained()
             await some_turns()
             assert (ours.pubacks, ours.others, ours.broken) == ([], b"", [])
+
+    strict_run(main())
+
+
+def test_a_peer_that_asks_and_never_reads_is_given_up_before_the_answers_fill_the_memory() -> None:
+    """PINGREQ after PINGREQ, say: paho would answer each of them, and each answer would wait."""
+    answer = b"\xd0\0" * 500
+
+    async def main() -> None:
+        async with a_pair() as (ours, _):
+            taken = 0
+            while not ours.broken and taken < 10_000_000:
+                taken += ours.end.send(answer)
+                await asyncio.sleep(0)
+            assert ours.broken == ["MalformedError('the peer sent something that is not MQTT')"]
+
+    strict_run(main())
+
+
+def test_answers_that_are_read_may_be_as_many_as_one_likes() -> None:
+    async def main() -> None:
+        async with a_pair() as (ours, theirs):
+            for _ in range(300):
+                ours.end.send(b"\xd0\0" * 500)
+                await some_turns()
+                assert theirs.recv(100_000)
+            assert not ours.broken
 
     strict_run(main())
 

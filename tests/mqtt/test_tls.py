@@ -5,17 +5,23 @@ import ssl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 
 from gateway.dial import TlsSettings
 from gateway.errors import UplinkError
 from gateway.mqtt import Connection, MqttSettings, Will
-from tests.authorities import Authority, expired, not_yet_valid
-from tests.brokers import Mosquitto, strict_run
+from gateway.sim.broker import ScriptedBroker
+from gateway.sim.proxy import Line, Proxy
+from tests.authorities import Authority, expired, in_days, not_yet_valid
+from tests.brokers import Mosquitto, ServerTls, strict_run
 
 WILL = Will("gw/status", b"gone")
 
@@ -71,6 +77,87 @@ def test_a_broker_of_an_unknown_authority_is_refused(
     ca = str(Authority(tmp_path / "other").pem) if named == "another" else None
     with pytest.raises(UplinkError, match="unknown authority"):
         connect(broker.port, TlsSettings(ca=ca))
+
+
+def write(cert: x509.Certificate, key: rsa.RSAPrivateKey, directory: Path) -> ServerTls:
+    """Write a listener's files."""
+    directory.mkdir(exist_ok=True)
+    files = ServerTls(directory / "own.pem", directory / "own.key")
+    files.cert.write_bytes(cert.public_bytes(serialization.Encoding.PEM))
+    files.key.touch(mode=0o600)
+    files.key.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.NoEncryption(),
+        )
+    )
+    return files
+
+
+def self_signed(bits: int) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
+    """Return a certificate for 127.0.0.1 that its own key has signed."""
+    key = rsa.generate_private_key(65_537, bits)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    alternative = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    builder = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(in_days(-1))
+        .not_valid_after(in_days(1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(alternative, critical=False)
+    )
+    return builder.sign(key, hashes.SHA256()), key
+
+
+def test_a_broker_that_has_signed_its_own_certificate_is_refused_unless_it_is_named(
+    mosquitto: Start, authority: Authority, tmp_path: Path
+) -> None:
+    own = write(*self_signed(2048), tmp_path / "own")
+    broker = mosquitto(tls=own)
+    with pytest.raises(UplinkError, match="signed by itself") as caught:
+        connect(broker.port, TlsSettings(ca=str(authority.pem)))
+    assert "mqtt.tls.ca" in caught.value.remedy
+    connect(broker.port, TlsSettings(ca=str(own.cert)))
+
+
+def test_a_key_that_can_be_broken_is_refused_though_its_certificate_is_the_named_one(
+    tmp_path: Path,
+) -> None:
+    own = write(*self_signed(1024), tmp_path / "own")
+    careless = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    careless.set_ciphers("DEFAULT:@SECLEVEL=0")
+    careless.load_cert_chain(own.cert, own.key)
+
+    async def main() -> None:
+        async with ScriptedBroker(tls=careless) as broker:
+            tls = TlsSettings(ca=str(own.cert))
+            weak = MqttSettings(host="127.0.0.1", port=broker.port, client_id="gw", tls=tls)
+            with pytest.raises(UplinkError, match="too weak to be trusted") as caught:
+                await Connection(weak, WILL).__aenter__()
+            assert "2048" in caught.value.remedy
+            assert not broker.connects
+
+    strict_run(main())
+
+
+def test_a_handshake_over_a_slow_line_is_waited_for(
+    mosquitto: Start, authority: Authority
+) -> None:
+    """At the rate at which acknowledgements are waited for; a third of the time is too little."""
+    broker = mosquitto(tls=authority.server())
+    tls = TlsSettings(ca=str(authority.pem))
+    slow = Line(down_bytes_per_s=450, up_bytes_per_s=500)
+
+    async def main() -> None:
+        async with Proxy(broker.port, slow) as link:
+            settings = MqttSettings(
+                host="127.0.0.1", port=link.port, client_id="gw", tls=tls, connect_timeout_s=7.0
+            )
+            async with Connection(settings, WILL) as connection:
+                assert connection.connected
+
+    strict_run(main())
 
 
 def test_a_broker_that_wants_a_certificate_gets_ours(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from gateway.dial import TlsSettings
 from gateway.model import Lane, Outcome
 from gateway.sim.broker import Answer, Offer, ScriptedBroker
 from tests.brokers import Message, Mosquitto, Subscriber, free_port, strict_run
@@ -297,6 +298,34 @@ def test_what_happened_is_logged_in_one_line_each(
         "uplink down cause='enough' remedy=''",
     ]
     assert "s3cret" not in caplog.text
+
+
+# -------------------------------------------------------------------------------------- clear text
+@pytest.mark.parametrize("answers", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x20\x02\0\0"])
+def test_a_broker_that_speaks_no_tls_is_never_spoken_to_in_clear(answers: bytes) -> None:
+    """However often it is tried: whoever blocks TLS must not get the password for it."""
+    heard: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(4096))
+        writer.write(answers)
+        writer.close()
+
+    async def main() -> None:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            site = Site(port, username="gw", password="s3cret", tls=TlsSettings())  # noqa: S106
+            async with site.running():
+                for wait in (0.5, 1.0, 2.0, 4.0, 8.0):
+                    await site.waits_for(wait)
+                    site.waits.clear()
+                    site.let_time_pass()
+            assert not site.told
+
+    strict_run(main())
+    assert len(heard) >= 5
+    assert {said[0] for said in heard} == {0x16}, "a TLS handshake (RFC 8446, 5.1), and no CONNECT"
+    assert not [said for said in heard if b"s3cret" in said]
 
 
 # --------------------------------------------------------------------------- another configuration

@@ -28,6 +28,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "its certificate is for another host": "sein Zertifikat gilt für einen anderen Rechner",
     "its certificate is not valid yet": "sein Zertifikat gilt noch nicht",
     "its certificate is signed by itself": "sein Zertifikat hat sich selbst unterschrieben",
+    "its certificate is too weak to be trusted": "sein Zertifikat ist zu schwach",
     "{where} does not accept our certificate": "{where} nimmt unser Zertifikat nicht an",
     "{where} does not know the authority of our certificate": (
         "{where} kennt die Stelle nicht, die unser Zertifikat ausgestellt hat"
@@ -42,6 +43,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "the connection was lost: {reason}": "die Verbindung riss ab: {reason}",
     "closed by the broker": "vom Broker geschlossen",
     # ------------------------------------------------------------- gateway/mqtt.py, uplink, sender
+    "{where} answers, but not with MQTT": "{where} antwortet, aber nicht mit MQTT",
     "{where} offers QoS 0 only, not 1": "{where} bietet nur QoS 0, nicht 1",
     "{where} refused the connection: {reason}": "{where} lehnt die Verbindung ab: {reason}",
     "the broker disconnected: {reason}": "der Broker hat getrennt: {reason}",
@@ -166,6 +168,9 @@ CAUSES: Final[Mapping[str, str]] = {
     "the scan's connection to D-Bus was lost": "die Verbindung der Suche zu D-Bus riss ab",
     "no advertisement for {seconds} s, the scan is restarted": (
         "seit {seconds} s kein Funkspruch, die Suche wird neu gestartet"
+    ),
+    "no advertisement for {seconds} s, though scan and adapter were restarted": (
+        "seit {seconds} s kein Funkspruch, obwohl Suche und Adapter neu gestartet wurden"
     ),
     "active scan: no listed device has a pattern to scan for passively": (
         "aktive Suche: kein eingetragenes Gerät hat ein Muster für die passive"

@@ -34,6 +34,9 @@ REMEDIES: Final[Mapping[str, str]] = {
     "does this port speak TLS? 8883 usually does, 1883 does not": (
         "spricht dieser Port TLS? 8883 meist ja, 1883 nicht"
     ),
+    "have it issued anew, with RSA of 2048 bits or an elliptic curve, and SHA-256": (
+        "es neu ausstellen lassen, mit RSA ab 2048 Bit oder einer elliptischen Kurve, und SHA-256"
+    ),
     "if it is the right one, name it as mqtt.tls.ca": (
         "ist es das richtige, dann als mqtt.tls.ca eintragen"
     ),
@@ -75,6 +78,9 @@ REMEDIES: Final[Mapping[str, str]] = {
         "es erneuern: die Dateien werden übernommen, sobald sie sich ändern"
     ),
     # ----------------------------------------------------------------------------- gateway/mqtt.py
+    "is it the broker's port? or does the network want a login first (captive portal)?": (
+        "ist es der Port des Brokers? oder verlangt das Netz erst eine Anmeldung (Captive Portal)?"
+    ),
     "another client uses the same mqtt.client_id: give each gateway its own": (
         "ein anderer benutzt dieselbe mqtt.client_id: jedem Gateway seine eigene geben"
     ),
@@ -184,6 +190,10 @@ REMEDIES: Final[Mapping[str, str]] = {
     "if it stays so, systemctl restart bluetooth": "bleibt es so: systemctl restart bluetooth",
     "is a sensor in range, the antenna on? If so: systemctl restart bluetooth": (
         "ist ein Sensor in Reichweite, die Antenne dran? Dann: systemctl restart bluetooth"
+    ),
+    "is a sensor in range, the antenna on? If so: unplug the adapter, or restart the gateway": (
+        "ist ein Sensor in Reichweite, die Antenne dran? Dann: den Adapter ausstecken, oder das "
+        "Gateway neu starten"
     ),
     "start bluetoothd with --experimental (BlueZ 5.56, Linux 5.10), or write scan: active": (
         "bluetoothd mit --experimental starten (BlueZ 5.56, Linux 5.10), oder scan: active "
