@@ -54,6 +54,11 @@ class BleSettings(Section):
     """The adapter, as `bluetoothctl list` numbers them."""
     scan: Literal["passive", "active"] = "passive"
     """Passive sends nothing; active asks every device around for its scan response."""
+    recovery: Literal["scan", "power", "service"] = "service"
+    """How far it goes for an adapter that has stopped hearing: scan only starts scans anew; power
+    also switches the adapter off and on, every 15 minutes at most and while no device is connected
+    through it; service also restarts bluetoothd, once an hour at most and where polkit permits it.
+    """
 
     @property
     def name(self) -> str:

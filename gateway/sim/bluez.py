@@ -18,12 +18,12 @@ from gateway.errors import SimulatorError
 from gateway.sim import bluez_names as names
 from gateway.sim.bluez_adapters import AdapterRules, Adapters, Parts
 from gateway.sim.bluez_agents import Agents
-from gateway.sim.bluez_air import Advertisement, Peripheral
+from gateway.sim.bluez_air import Advertisement, Counters, Peripheral
 from gateway.sim.bluez_bus import BurstBus
 from gateway.sim.bluez_call import Call, Handlers, received
 from gateway.sim.bluez_devices import DeviceRules, Devices
 from gateway.sim.bluez_discovery import Discovery
-from gateway.sim.bluez_faults import MethodFault, MethodFaults
+from gateway.sim.bluez_faults import Cure, Deafness, MethodFault, MethodFaults
 from gateway.sim.bluez_gatt import Bus, Gatt
 from gateway.sim.bluez_methods import ARGUMENTS, introduction
 from gateway.sim.bluez_monitors import Clients, MonitorRules, Monitors
@@ -53,15 +53,9 @@ class BluezOptions(msgspec.Struct, frozen=True, kw_only=True):
     offload: bool = True  # false: the controller cannot match patterns, as a Raspberry Pi's
     rssi_needs_change: bool | None = None  # true: as since bluez e004414a1; None: as released
     temporary_timeout_s: float = 30.0  # TemporaryTimeout of main.conf; 0: never
-
-
-class Counters(msgspec.Struct):
-    """What became of the advertising reports."""
-
-    offered: int = 0  # reports given to `advertise`, once per adapter that could hear them
-    signalled: int = 0  # ... that became a signal
-    unwanted: int = 0  # ... while nobody scanned for them
-    overrun: int = 0  # ... dropped, for the bus took less than was offered
+    restart_permitted: bool = (
+        False  # whether polkit lets an agent have bluetooth.service restarted
+    )
 
 
 class Bluez:
@@ -75,6 +69,8 @@ class Bluez:
         self.counters = Counters()
         self.calls: deque[Call] = deque(maxlen=_CALLS_KEPT)
         self.faults = MethodFaults()
+        self.crashed = False
+        self._deafness = Deafness()
         self._agents = Agents()
         self._build(self._options)
         self._handlers: Handlers = {
@@ -111,6 +107,7 @@ class Bluez:
             AdapterRules(release, experimental=experimental, offload=options.offload),
             lambda: self.running,
         )
+        self._adapters.on_switched_on = self._deafness.switched_on
         self._gatt.on_connect = self._devices.keep
         self._devices.on_removal = self._before_removal
 
@@ -130,7 +127,8 @@ class Bluez:
         except OSError as error:
             cause = f"no D-Bus at {self._address}: {error}"
             raise SimulatorError(cause) from error
-        self._bus = bus
+        self._bus, self.crashed = bus, False
+        self._deafness.restarted()
         bus.add_message_handler(self._take)
         for rule in _WATCHED:
             await self._ask_bus("AddMatch", "s", [rule])
@@ -143,6 +141,7 @@ class Bluez:
     async def crash(self) -> None:
         """Die at once: no object is taken back, clients see only that the name lost its owner."""
         bus, self._bus = self._bus, None
+        self.crashed = self.crashed or bus is not None
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -162,6 +161,7 @@ class Bluez:
                 self._adapters.withdraw(adapter)
             await self.settle()
         await self.crash()
+        self.crashed = False
 
     async def settle(self) -> None:
         """Return when all that was signalled so far stands in the sockets of those who listen."""
@@ -201,13 +201,16 @@ class Bluez:
             self._devices.expire(timeout_s)
 
     # --------------------------------------------------------------------------------- adapters
-    def plug_adapter(self, adapter: str = "hci0", *, powered: bool = True) -> None:
-        """Plug an adapter in; without effect when it is."""
-        self._adapters.plug(adapter, powered=powered)
+    def plug_adapter(
+        self, adapter: str = "hci0", *, powered: bool = True, address: str = ""
+    ) -> None:
+        """Plug an adapter in; without effect when it is. `address`: of one that was another."""
+        self._adapters.plug(adapter, powered=powered, address=address)
 
-    def unplug_adapter(self, adapter: str = "hci0") -> None:
-        """Pull an adapter out: its devices go, then it goes; its sessions end without a word."""
+    def unplug_adapter(self, adapter: str = "hci0") -> str:
+        """Pull an adapter out, its devices first; its sessions end without a word. Its address."""
         self._adapters.unplug(adapter)
+        return self._adapters.address(adapter)
 
     def power(self, adapter: str = "hci0", *, on: bool) -> None:
         """Switch an adapter on or off. Off ends links and discovery; monitors outlast it."""
@@ -234,6 +237,9 @@ class Bluez:
     def _heard(self, adapter: str, report: Advertisement) -> bool:
         path = names.adapter_path(adapter)
         self.counters.offered += 1
+        if self._deafness.strikes(adapter):
+            self.counters.unheard += 1
+            return False
         scan = self._discovery.scan(path)
         monitors = self._monitors.matching(path, report)
         if not monitors and not scan.wants(report):
@@ -292,8 +298,9 @@ class Bluez:
         self._tree.change(path, interface, {name: Variant("b", value)})
 
     # ------------------------------------------------------------------------------------ faults
-    def wedge(self) -> None:
-        """Stop hearing without any signal: sessions and monitors are gone, and nobody is told."""
+    def wedge(self, until: Cure = "scan") -> None:
+        """Stop hearing, `until` this is done: sessions and monitors go, and nobody is told."""
+        self._deafness.begin(self._adapters.all, until)
         self._discovery.forget_all()
         self._monitors.forget_all()
 

@@ -49,6 +49,12 @@ class Adapters:
         self._rules = rules
         self._running = running
         self._powered: dict[str, bool] = {}
+        self._addresses: dict[str, str] = {}
+        self.on_switched_on: Callable[[str], None] = lambda _: None
+
+    def address(self, adapter: str) -> str:
+        """Return the address of one that is plugged in, or was."""
+        return self._addresses[adapter]
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -61,10 +67,13 @@ class Adapters:
             if powered:
                 yield adapter
 
-    def plug(self, adapter: str, *, powered: bool) -> None:
-        """Plug one in; without effect when it is."""
+    def plug(self, adapter: str, *, powered: bool, address: str = "") -> None:
+        """Plug one in; without effect when it is. The kernel numbers them, addresses stay."""
         if adapter not in self._powered:
+            number = int(adapter.removeprefix("hci"))
+            self._addresses[adapter] = address or f"00:00:00:00:5E:{number:02X}"
             self._powered[adapter] = powered
+            self.on_switched_on(adapter)
             if self._running():
                 self._show(adapter)
 
@@ -90,6 +99,8 @@ class Adapters:
         """Switch one on or off. Off ends links and discovery; monitors outlast it."""
         path = names.adapter_path(adapter)
         self._powered[adapter] = on
+        if on:
+            self.on_switched_on(adapter)
         changed = {"Powered": Variant("b", on)}
         if not on:
             self._parts.discovery.forget_adapter(path)
@@ -120,9 +131,9 @@ class Adapters:
         self._parts.tree.add(names.adapter_path(adapter), self._interfaces(adapter))
 
     def _interfaces(self, adapter: str) -> Interfaces:
-        number, powered = int(adapter.removeprefix("hci")), self._powered[adapter]
+        powered = self._powered[adapter]
         properties = {
-            "Address": Variant("s", f"00:00:00:00:5E:{number:02X}"),
+            "Address": Variant("s", self._addresses[adapter]),
             "AddressType": Variant("s", "public"),
             "Name": Variant("s", adapter),
             "Alias": Variant("s", adapter),

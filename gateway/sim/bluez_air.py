@@ -143,3 +143,13 @@ class Peripheral(msgspec.Struct, kw_only=True, eq=False):
     aborts: int = (
         0  # so many connections are dropped while they are made ("le-connection-abort-by-local")
     )
+
+
+class Counters(msgspec.Struct):
+    """What became of the advertising reports."""
+
+    offered: int = 0  # reports given to `advertise`, once per adapter that could hear them
+    signalled: int = 0  # ... that became a signal
+    unwanted: int = 0  # ... while nobody scanned for them
+    overrun: int = 0  # ... dropped, for the bus took less than was offered
+    unheard: int = 0  # ... by an adapter that is deaf

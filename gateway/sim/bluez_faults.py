@@ -1,6 +1,8 @@
-"""Misbehaviour of single D-Bus methods: an error, a late answer, or none at all."""
+"""Misbehaviour: a D-Bus method fails, is late or silent; an adapter hears nothing."""
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from typing import Literal
 
 import msgspec
 
@@ -53,3 +55,35 @@ class MethodFaults:
     def striking(self, call: Call) -> MethodFault | None:
         """Return the fault that hits this call."""
         return next((fault for fault in self._faults if fault.strikes(call)), None)
+
+
+Cure = Literal["scan", "power", "service"]
+
+
+class Deafness:
+    """Adapters that take every command and hear nothing, and what cures each.
+
+    `power`: switching it off and on, or anything that does so too: a new start of bluetoothd, its
+    plug. `service`: only a new start. (`scan` needs nobody here: the scan is forgotten.)
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[str, Cure] = {}
+
+    def begin(self, adapters: Iterable[str], until: Cure) -> None:
+        """Let adapters hear nothing more."""
+        if until != "scan":
+            self._until.update(dict.fromkeys(adapters, until))
+
+    def switched_on(self, adapter: str) -> None:
+        """Cure what power cures."""
+        if self._until.get(adapter) == "power":
+            del self._until[adapter]
+
+    def restarted(self) -> None:
+        """Cure all."""
+        self._until.clear()
+
+    def strikes(self, adapter: str) -> bool:
+        """Whether an adapter hears nothing."""
+        return adapter in self._until

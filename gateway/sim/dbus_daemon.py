@@ -6,9 +6,13 @@ It never touches the machine's own bus, never outlives this process, holds none 
 import asyncio
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.errors import SimulatorError
 from gateway.sim import lifeline
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 _START_LIMIT_S = 10.0
 _STOP_LIMIT_S = 5.0
@@ -40,6 +44,10 @@ _CONFIGURATION = """<!DOCTYPE busconfig PUBLIC
 """
 
 
+async def _nothing() -> None:
+    """Do nothing."""
+
+
 class DbusDaemon:
     """A private bus; `address` goes to a program as DBUS_SYSTEM_BUS_ADDRESS."""
 
@@ -47,6 +55,9 @@ class DbusDaemon:
         self._directory = directory
         self._socket = directory / "bus"
         self._process: asyncio.subprocess.Process | None = None
+        # What else is on the bus whenever it is there.
+        self.on_start: Callable[[], Awaitable[None]] = _nothing
+        self.on_stop: Callable[[], Awaitable[None]] = _nothing
 
     @property
     def address(self) -> str:
@@ -76,6 +87,7 @@ class DbusDaemon:
         finally:
             os.close(announce)
         await self._wait_until_ready(ready)
+        await self.on_start()
 
     async def _spawn(self, configuration: Path, announce: int) -> asyncio.subprocess.Process:
         with (self._directory / "bus.err").open("wb") as errors:
@@ -120,6 +132,7 @@ class DbusDaemon:
         process, self._process = self._process, None
         if process is None:
             return
+        await self.on_stop()
         await lifeline.end(process, limit_s=_STOP_LIMIT_S)
         self._socket.unlink(missing_ok=True)
 

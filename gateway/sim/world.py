@@ -16,6 +16,7 @@ from gateway.sim.bluez_air import Advertisement, Peripheral
 from gateway.sim.dbus_daemon import DbusDaemon
 from gateway.sim.sensors import LoraPacket
 from gateway.sim.serial_modem import SerialModem
+from gateway.sim.systemd import Systemd
 
 _USUAL_MODEM = "reyax-rylr998"
 
@@ -40,6 +41,9 @@ class World(Air):
         self.directory = Path(self._held.name)
         self.bus = DbusDaemon(self.directory)
         self.bluez = Bluez(self.bus.address, bluez)
+        permits = bluez is not None and bluez.restart_permitted
+        self.systemd = Systemd(self.bus.address, self.bluez, permits=permits)
+        self.bus.on_start, self.bus.on_stop = self.systemd.start, self.systemd.stop
         self.adapters = tuple(adapters)
         for adapter in self.adapters:
             self.bluez.plug_adapter(adapter)

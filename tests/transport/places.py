@@ -18,7 +18,8 @@ from gateway.sim.bluez_air import Advertisement, uuid_text
 from gateway.sim.sensors import LoraPacket
 from gateway.sim.serial_modem import SerialModem
 from gateway.sim.world import World
-from gateway.transport.ble import BleSettings, BleTransport
+from gateway.transport.ble import BleSettings, BleTransport, Radio
+from gateway.transport.ble.remedies import SystemRemedies
 from gateway.transport.serial import SerialSettings, SerialTransport
 
 LIMIT_S = 20.0  # a guard against hanging: nothing here needs more than a second or two
@@ -178,7 +179,10 @@ class BlePlace(Place):
         chance: Callable[[], float] = random.random,
     ) -> None:
         health, intake = Health(clock), Listed(clock, SENSOR)
-        super().__init__(health, intake, BleTransport(settings, intake, health, chance=chance))
+        radio = Radio(remedies=SystemRemedies(off_s=0.02))  # simulated hardware needs no rest
+        super().__init__(
+            health, intake, BleTransport(settings, intake, health, chance=chance, radio=radio)
+        )
         self.world = world
 
     def send(self) -> None:

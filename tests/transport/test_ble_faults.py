@@ -1,5 +1,8 @@
 """Unmodified bleak on a simulated BlueZ: after every fault it hears again and has said why."""
 
+import asyncio
+import logging
+import random
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -10,6 +13,7 @@ from gateway.model import TransportState
 from gateway.sim import bluez_names as names
 from gateway.sim.bluez_faults import MethodFault
 from gateway.transport.ble import BleSettings
+from gateway.transport.ble.watcher import Watcher
 from tests.transport.places import AtBle, BlePlace, HandClock, stay, until
 
 UP, DOWN, DEAF = TransportState.UP, TransportState.DOWN, TransportState.DEAF
@@ -46,6 +50,50 @@ async def _adapter_is_pulled_and_put_back_at_once(place: BlePlace) -> None:
     place.world.bluez.plug_adapter()
 
 
+async def _adapter_is_plugged_in_again_and_numbered_anew(place: BlePlace) -> None:
+    address = place.world.bluez.unplug_adapter()
+    await place.is_(DOWN, "no adapter hci0")
+    place.world.bluez.plug_adapter("hci3", address=address)
+
+
+async def _adapter_is_replaced_by_another_while_it_moves(place: BlePlace) -> None:
+    address = place.world.bluez.unplug_adapter()
+    place.world.bluez.plug_adapter("hci0", powered=False, address="00:00:00:00:5E:77")
+    place.world.bluez.plug_adapter("hci1", address=address)
+
+
+async def _a_broken_adapter_is_replaced_by_a_new_one(place: BlePlace) -> None:
+    place.world.bluez.unplug_adapter()
+    await place.is_(DOWN, "no adapter hci0")
+    place.world.bluez.plug_adapter("hci0", address="00:00:00:00:5E:77")
+
+
+def test_two_adapters_that_come_back_numbered_the_other_way_round_are_each_followed(
+    at_ble: AtBle, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after the reset of a hub: the other one, there first, is nobody's replacement."""
+
+    async def scenario(place: BlePlace) -> None:
+        other = Watcher("hci1", random.random)
+        following = asyncio.create_task(other.run())
+        await until(lambda: other.adapter.present)
+        await place.hears()
+        bluez = place.world.bluez
+        first, second = bluez.unplug_adapter("hci0"), bluez.unplug_adapter("hci1")
+        bluez.plug_adapter("hci0", address=second)
+        await until(lambda: other.adapter.name == "hci0")
+        await place.is_(DOWN, "no adapter hci0")
+        bluez.plug_adapter("hci1", address=first)
+        await place.hears()
+        await place.is_(UP)
+        following.cancel()
+        assert f"adapter moved address={second} now=hci0" in caplog.messages
+        assert f"adapter moved address={first} now=hci1" in caplog.messages
+
+    with caplog.at_level(logging.WARNING):
+        at_ble(scenario, ACTIVE, adapters=("hci0", "hci1"))
+
+
 async def _adapter_is_switched_off(place: BlePlace) -> None:
     place.world.bluez.power(on=False)
     await place.is_(DOWN, "adapter hci0 is powered off: rfkill unblock bluetooth")
@@ -71,6 +119,9 @@ FAULTS = (
     _bluetoothd_is_back_at_once,
     _adapter_is_pulled,
     _adapter_is_pulled_and_put_back_at_once,
+    _adapter_is_plugged_in_again_and_numbered_anew,
+    _adapter_is_replaced_by_another_while_it_moves,
+    _a_broken_adapter_is_replaced_by_a_new_one,
     _adapter_is_switched_off,
     _adapter_is_switched_off_and_on_at_once,
     _dbus_restarts,

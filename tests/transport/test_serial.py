@@ -128,13 +128,16 @@ def test_a_replug_that_nobody_could_see_is_noticed_too(at_serial: AtSerial) -> N
 
 
 def test_half_a_packet_of_the_last_opening_spoils_no_packet_of_the_next(
-    at_serial: AtSerial,
+    at_serial: AtSerial, port: Path
 ) -> None:
     async def scenario(place: SerialPlace) -> None:
+        await place.is_(UP)  # set up
         await place.hears()
-        place.uart.write(b"+RCV=17,240,half")
-        received = place.counters["received_bytes"]
-        await place.counts("received_bytes", received + 1)
+        newest = b"%04d" % place.sent
+        await until(lambda: place.intake.frames[-1].payload == newest)  # none is on its way
+        half, received = b"+RCV=17,240,half", place.counters["received_bytes"]
+        place.uart.write(half)
+        await place.counts("received_bytes", received + len(half))
         place.hardware.replug()
         await place.counts("opened", 2)
         await place.is_(UP)  # its answer was not taken for the other half
@@ -143,7 +146,8 @@ def test_half_a_packet_of_the_last_opening_spoils_no_packet_of_the_next(
         assert "failed_setups" not in place.counters
         assert all(len(frame.payload) == 4 for frame in place.intake.frames)
 
-    at_serial(scenario)
+    # No silence gives it up: only the new opening does.
+    at_serial(scenario, SerialSettings(device=str(port), idle_s=60.0))
 
 
 def test_a_terminal_that_hangs_up_has_ended_too() -> None:

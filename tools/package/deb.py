@@ -25,6 +25,7 @@ _FILES: Final = (
     ("config/ugw.service", "usr/lib/systemd/system/ugw.service"),
     ("config/ugw-enrol.service", "usr/lib/systemd/system/ugw-enrol.service"),
     ("config/gateway.example.yaml", "opt/ugw/config/gateway.example.yaml"),
+    ("config/polkit", "opt/ugw/config/polkit"),
     ("docs", "opt/ugw/docs"),
     ("CHANGELOG.md", "opt/ugw/CHANGELOG.md"),
     ("LICENSE", "opt/ugw/LICENSE"),

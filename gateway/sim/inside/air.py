@@ -24,7 +24,13 @@ from gateway.sim.air import Air
 from gateway.sim.bench import BenchOptions
 from gateway.sim.bluez_air import Advertisement, Peripheral
 from gateway.sim.emissions import LoraPacket
-from gateway.sim.inside.bluetooth import Enter, InsideBluez, InsideScanner, InsideWatcher
+from gateway.sim.inside.bluetooth import (
+    Enter,
+    InsideBluez,
+    InsideRemedies,
+    InsideScanner,
+    InsideWatcher,
+)
 from gateway.sim.inside.gatt import InsideGatt
 from gateway.sim.inside.loop import running
 from gateway.sim.inside.ports import InsideModem, opener
@@ -122,6 +128,7 @@ class InsideAir(Air):
             scanner=partial(InsideScanner, self.bluez),
             watcher=partial(InsideWatcher, self.bluez),
             converse=self._gatt.converse,
+            remedies=InsideRemedies(self.bluez),
             tick_s=TICK_S,
         )
         return ble.BleTransport(settings, intake, health, chance=chance, radio=radio)

@@ -17,11 +17,13 @@ from gateway.model import Intake
 from gateway.sim.bluez import BluezOptions
 from gateway.sim.bluez_air import Advertisement
 from gateway.sim.bluez_call import received
-from gateway.sim.bluez_faults import MethodFault, MethodFaults
+from gateway.sim.bluez_faults import Cure, Deafness, MethodFault, MethodFaults
 from gateway.sim.bluez_monitors import MonitorRules, compared
 from gateway.sim.bluez_names import adapter_path
 from gateway.sim.bluez_profiles import profile
+from gateway.sim.systemd import DENIED, restart
 from gateway.transport.ble.causes import IN_PROGRESS, Adapter, ScanError, refused
+from gateway.transport.ble.remedies import not_restarted
 from gateway.transport.ble.scanner import Pattern, Scan, Scanner
 from gateway.transport.ble.watcher import Watcher
 
@@ -54,6 +56,9 @@ class InsideBluez:
         self, adapters: Sequence[str], options: BluezOptions | None, enter: Enter
     ) -> None:
         self.running = True
+        self.crashed = False
+        self.restart_permitted = options is not None and options.restart_permitted
+        self._deafness = Deafness()
         self.faults = MethodFaults()
         self.enter = enter
         options = options or BluezOptions()
@@ -71,23 +76,26 @@ class InsideBluez:
     async def start(self) -> None:
         """Start the daemon, unless it runs."""
         if not self.running:
-            self.running = True
+            self.running, self.crashed = True, False
+            self._deafness.restarted()
             self._show(upset=True)
 
     async def crash(self) -> None:
         """Die at once: every scan has ended."""
-        self.running = False
+        self.running, self.crashed = False, True
         self._scanners.clear()
         self._show(upset=True)
 
     async def stop(self) -> None:
         """Stop orderly; to who scans that is no different."""
         await self.crash()
+        self.crashed = False
 
     # ---------------------------------------------------------------------------- the hardware
     def plug_adapter(self, adapter: str) -> None:
         """Plug an adapter in; it has power."""
         self._powered[adapter] = True
+        self._deafness.switched_on(adapter)
         self._show(upset=True)
 
     def unplug_adapter(self, adapter: str) -> None:
@@ -99,12 +107,15 @@ class InsideBluez:
     def power(self, adapter: str, *, on: bool) -> None:
         """Switch an adapter on or off."""
         self._powered[adapter] = on
-        if not on:
+        if on:
+            self._deafness.switched_on(adapter)
+        else:
             self._silence(adapter)
         self._show(upset=not on)
 
-    def wedge(self) -> None:
-        """Stop hearing without a sign, until scans are started again."""
+    def wedge(self, until: Cure = "scan") -> None:
+        """Stop hearing without a sign, until scans are started again, or more is done."""
+        self._deafness.begin(self._powered, until)
         for scanner in self._scanners:
             scanner.deaf = True
 
@@ -163,7 +174,8 @@ class InsideBluez:
         """Let an advertisement arrive; whether somebody was told of it."""
         taken = False
         for scanner in self._scanners:
-            told = scanner.hears(report)
+            is_deaf = self._deafness.strikes(scanner.adapter)
+            told = None if is_deaf else scanner.hears(report)
             if told is not None:
                 taken = self.enter(scanner.take, report.address, told) or taken
         return taken
@@ -174,6 +186,7 @@ class InsideBluez:
             return Adapter(connected=True)
         powered = self._powered.get(adapter)
         return Adapter(
+            name="" if powered is None else adapter,
             connected=True,
             owned=True,
             present=powered is not None,
@@ -185,6 +198,28 @@ class InsideBluez:
     def _show(self, *, upset: bool) -> None:
         for watcher in self._watchers:
             self.enter(partial(watcher.look, upset=upset))
+
+
+class InsideRemedies:
+    """What an agent may do about them, as far as this machine lets it."""
+
+    def __init__(self, bluez: InsideBluez) -> None:
+        self._bluez = bluez
+
+    async def power_cycle(self, adapter: str) -> None:
+        """Switch an adapter off and on."""
+        self._bluez.power(adapter, on=False)
+        await self.switch_on(adapter)
+
+    async def switch_on(self, adapter: str) -> None:
+        """Switch an adapter on."""
+        self._bluez.power(adapter, on=True)
+
+    async def restart_service(self) -> None:
+        """Restart the daemon. Raises RemedyError where that is not permitted."""
+        if not self._bluez.restart_permitted:
+            raise not_restarted(DENIED)
+        await restart(self._bluez)
 
 
 class InsideWatcher(Watcher):

@@ -38,6 +38,8 @@ class BluezScenario(Section):
         default=30_000_000_000, alias="temporary_timeout"
     )
     """How long a device is shown after it was heard last."""
+    restart: Literal["denied", "permitted"] = "denied"
+    """Whether the gateway may have bluetooth.service restarted: what the site's polkit says."""
 
     def options(self) -> BluezOptions:
         """Return it as the simulated bluetoothd takes it."""
@@ -47,6 +49,7 @@ class BluezScenario(Section):
             offload=self.offload,
             rssi_needs_change=None if self.rssi is None else self.rssi == "needs-change",
             temporary_timeout_s=self.temporary_timeout_ns / NS_PER_S,
+            restart_permitted=self.restart == "permitted",
         )
 
 

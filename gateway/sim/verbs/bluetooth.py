@@ -13,6 +13,7 @@ from gateway.config.section import Whole
 from gateway.sim import bluez_names as names
 from gateway.sim.bench import Bench, now_s
 from gateway.sim.bluez_air import Advertisement
+from gateway.sim.bluez_faults import Cure
 from gateway.sim.emissions import Emission
 from gateway.sim.sensors import Sensor, SensorOptions
 from gateway.sim.verbs.radios import OnAdapter, adapter_of, bluez_of, bus_of
@@ -35,6 +36,13 @@ class Malformed(OnAdapter):
 
     per_second: Whole = Field(default=10, ge=1, le=10_000)
     """How many."""
+
+
+class Wedge(OnAdapter):
+    """An adapter that hears nothing, and shows nothing."""
+
+    cure: Cure = "scan"
+    """What mends it: a new scan, the adapter's power off and on, or a restart of the service."""
 
 
 @asynccontextmanager
@@ -80,9 +88,9 @@ async def _power_off(bench: Bench, arguments: OnAdapter) -> AsyncGenerator[None]
 
 
 @asynccontextmanager
-async def _wedge(bench: Bench, _: OnAdapter) -> AsyncGenerator[None]:
-    """Stall: scanning ends without a sign, until the agent starts it again."""
-    bluez_of(bench).wedge()
+async def _wedge(bench: Bench, arguments: Wedge) -> AsyncGenerator[None]:
+    """Stall: scanning ends without a sign, until the agent starts it again, or does more."""
+    bluez_of(bench).wedge(arguments.cure)
     yield
 
 
@@ -227,7 +235,7 @@ VERBS: Final = (
     _ble("ble.restart", OnAdapter, _restart),
     _ble("ble.unplug", OnAdapter, unplug_adapter),
     _ble("ble.power_off", OnAdapter, _power_off, aliases=("ble.power-off",)),
-    _ble("ble.wedge", OnAdapter, _wedge, lasting=False),
+    _ble("ble.wedge", Wedge, _wedge, lasting=False),
     _ble("ble.busy", OnAdapter, _busy),
     _ble("ble.refuse", OnAdapter, _refuse),
     _ble("ble.hang", OnAdapter, _hang),

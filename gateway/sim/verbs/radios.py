@@ -10,7 +10,7 @@ from gateway.config import Section
 from gateway.config.section import Pattern
 from gateway.errors import SimulatorError
 from gateway.sim.bench import Bench
-from gateway.sim.bluez_faults import MethodFault
+from gateway.sim.bluez_faults import Cure, MethodFault
 from gateway.sim.modems import ModemModel
 
 Adapter = Annotated[str, Pattern(r"hci[0-9]{1,3}", "an adapter is named hci0, hci1, ...")]
@@ -65,8 +65,8 @@ class Bluez(Protocol):
         """Switch an adapter on or off."""
         ...
 
-    def wedge(self) -> None:
-        """Stop hearing without any sign."""
+    def wedge(self, until: Cure) -> None:
+        """Stop hearing without any sign, until this is done about it."""
         ...
 
     def fail(self, member: str, error: str, text: str = "") -> MethodFault:

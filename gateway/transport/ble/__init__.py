@@ -1,8 +1,21 @@
 """Bluetooth LE from BlueZ: scanner and connection (bleak), watcher (dbus-fast), their policies."""
 
 from gateway.transport.ble.connection import Limits
+from gateway.transport.ble.ladder import RUNGS, Rung
 from gateway.transport.ble.poller import Poll, Polls
+from gateway.transport.ble.remedies import Remedies
 from gateway.transport.ble.scanner import Scan
 from gateway.transport.ble.supervisor import BleSettings, BleTransport, Radio
 
-__all__ = ["BleSettings", "BleTransport", "Limits", "Poll", "Polls", "Radio", "Scan"]
+__all__ = [
+    "RUNGS",
+    "BleSettings",
+    "BleTransport",
+    "Limits",
+    "Poll",
+    "Polls",
+    "Radio",
+    "Remedies",
+    "Rung",
+    "Scan",
+]

@@ -5,7 +5,7 @@ from every call; nothing here waits for ever. It never makes the bus start a ser
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from dbus_fast import BusType, Message, MessageFlag, MessageType
@@ -82,7 +82,7 @@ class SystemBus:
         interface: str,
         member: str,
         signature: str,
-        body: list[str],
+        body: Sequence[Any],
         *,
         at: tuple[str, str] = (_DBUS, "/org/freedesktop/DBus"),
     ) -> list[Any]:
@@ -101,7 +101,7 @@ class SystemBus:
             interface=interface,
             member=member,
             signature=signature,
-            body=body,
+            body=[*body],
             flags=MessageFlag.NO_AUTOSTART,
         )
         try:

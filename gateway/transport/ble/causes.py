@@ -25,6 +25,7 @@ _REFUSALS = {
 class Adapter(msgspec.Struct, frozen=True, kw_only=True):
     """One adapter as BlueZ shows it on D-Bus; by default what is known without a connection."""
 
+    name: str = ""  # as BlueZ numbers it now; "": it is not there
     connected: bool = False  # to D-Bus
     owned: bool = False  # bluetoothd has its name on the bus
     present: bool = False
@@ -50,6 +51,19 @@ def obstacle(adapter: Adapter, name: str, bus_address: str) -> str:
     if not adapter.powered:
         return f"adapter {name} is powered off: rfkill unblock bluetooth; bluetoothctl power on"
     return ""
+
+
+def silent(seconds: float, *, is_hopeless: bool) -> str:
+    """Return the sentence for an adapter that hears nothing; hopeless: all was tried."""
+    if is_hopeless:
+        return (
+            f"no advertisement for {seconds:g} s, though scan and adapter were restarted: is a"
+            " sensor in range, the antenna on? If so: unplug the adapter, or restart the gateway"
+        )
+    return (
+        f"no advertisement for {seconds:g} s, the scan is restarted: is a sensor in range, the"
+        " antenna on? If so: systemctl restart bluetooth"
+    )
 
 
 def refused(error_name: str, text: str) -> str:

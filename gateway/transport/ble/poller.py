@@ -76,7 +76,7 @@ class Poller:
         scanner, health, chance, self._converse = company
         self.answers = 0
         self.connecting = False
-        self._adapter = adapter
+        self.adapter = adapter  # as BlueZ numbers it now
         self._name = f"ble:{adapter} poller"
         self._scanner = scanner
         self._health = health
@@ -124,7 +124,7 @@ class Poller:
         try:
             context = Context(bytes.fromhex(poll.address.replace(":", "")))
             payload = await self._converse(
-                self._adapter, poll.address, poll.ask(context), self._polls.limits
+                self.adapter, poll.address, poll.ask(context), self._polls.limits
             )
         except DecodeError as refused:  # said by the driver already while it asks
             self._failed(turn, PollError(f"its driver refuses it: {refused.reason}"))

@@ -106,7 +106,7 @@ class Scanner:
         # What it warns of are the faults that the supervisor reports, in other words.
         logging.getLogger("bleak").setLevel(logging.ERROR)
         self.heard = 0  # advertisements, listed or not
-        self._adapter = adapter
+        self.adapter = adapter  # as BlueZ numbers it now
         self._source = source
         self._admits = intake.admits
         self._hear = intake.hear
@@ -197,7 +197,7 @@ class Scanner:
         scanner = BleakScanner(
             self.on_advertisement,
             scanning_mode=scan,
-            bluez=_arguments(self._adapter, scan, patterns),
+            bluez=_arguments(self.adapter, scan, patterns),
         )
         await scanner.start()
         self._scanner = scanner

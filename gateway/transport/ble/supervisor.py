@@ -3,7 +3,8 @@
 A scan dies silently in bleak when bluetoothd, the adapter, its power or the D-Bus daemon goes
 away, and nobody at all notices a controller that has stopped receiving. So the watcher tells what
 BlueZ shows, a clock tells how long nothing was heard, and either ends the scan; the next one
-starts as soon as the watcher sees no obstacle.
+starts as soon as the watcher sees no obstacle. Where a new scan does not help, the ladder is
+climbed (recovery.py). Silence alone is a reason only where it is unusual (quiet.py).
 """
 
 import asyncio
@@ -17,9 +18,13 @@ from gateway.core import backoff
 from gateway.core.advertisement import SERVICE_DATA_TYPES
 from gateway.health import Health
 from gateway.model import Intake, TransportState
-from gateway.transport.ble.causes import ScanError, obstacle
+from gateway.transport.ble.causes import ScanError, obstacle, silent
 from gateway.transport.ble.connection import converse
+from gateway.transport.ble.ladder import RUNGS, Remedy, Rung
 from gateway.transport.ble.poller import Company, Converse, Poller, Polls
+from gateway.transport.ble.quiet import Quiet
+from gateway.transport.ble.recovery import Recovery
+from gateway.transport.ble.remedies import Remedies, SystemRemedies
 from gateway.transport.ble.scanner import Pattern, Scan, Scanner
 from gateway.transport.ble.watcher import Watcher
 from gateway.transport.report import report
@@ -42,6 +47,8 @@ class BleSettings(msgspec.Struct, frozen=True, kw_only=True):
     patterns: tuple[Pattern, ...] = ()
     stall_after_s: float = 90.0  # silence after which a scan is taken for dead
     stall_most_s: float = 900.0  # up to this the silence doubles where restarting brings nothing
+    rungs: tuple[Rung, ...] = RUNGS["service"]  # what else is tried then, and how often
+    least_silences: int = 10  # that have ended before another is known to be unusual
     start_limit_s: float = 10.0
     most_listed: int = 5000  # devices BlueZ may list before strangers are removed
     polls: Polls = Polls()  # devices to be connected to
@@ -53,6 +60,7 @@ class Radio(msgspec.Struct, frozen=True):
     scanner: Callable[[str, str, Intake], Scanner] = Scanner
     watcher: Callable[[str, Callable[[], float]], Watcher] = Watcher
     converse: Converse = converse
+    remedies: Remedies = SystemRemedies()
     tick_s: float = _TICK_S
 
 
@@ -90,8 +98,11 @@ class BleTransport:
             settings.polls,
             Company(self._scanner, health, chance, radio.converse),
         )
+        self._recovery = Recovery(settings.rungs, radio.remedies, self._record, self._boot_ns)
+        self._quiet = Quiet(settings.least_silences)
         self._active = False
         self._scans = 0
+        self._refusals = 0  # starts in a row that BlueZ has refused
         self._silences = 0  # scans in a row that were ended for their silence
         self._forget_again_ns = 0
 
@@ -111,18 +122,54 @@ class BleTransport:
         while True:
             self._pulse.beat()
             if cause := self._obstacle():
+                seen = self._seen
                 self._report(TransportState.DOWN, cause)
-                await self._until_upset(_LOOK_AGAIN_S)
+                await self._recover()
+                await self._until_upset(_LOOK_AGAIN_S, seen)
                 await self._watcher.refresh()
                 continue
             before = (self._signs, self._silences)
             await self._scan()
+            await self._recover()
             # A scan that heard, or lasted a whole silence, is followed by the next without delay.
             attempt = 0 if (self._signs, self._silences) != before else attempt + 1
             delay_s = backoff.delay_s(
                 attempt, self._chance(), first_s=_FIRST_RETRY_S, most_s=_MOST_RETRY_S
             )
-            await self._until_upset(delay_s)
+            await self._until_upset(delay_s, self._seen)
+
+    async def _recover(self) -> None:
+        """Do what is due where BlueZ or the adapter fails us, beyond scanning anew."""
+        name, shown = self._called, self._watcher.adapter
+        if shown.present and not shown.powered:
+            await self._recovery.switch_on(name)
+        elif self._is_wedged and not self._poller.connecting:
+            no_power: Remedy | None = None if shown.owned else "power"
+            if await self._recovery.climb(name, since_ns=self._unusual_since_ns, but=no_power):
+                self._pulse.beat()  # it may have taken most of a minute
+                self._quiet.done(self._boot_ns())
+                await self._watcher.refresh()  # what it has upset is not the next scan's trouble
+
+    @property
+    def _called(self) -> str:
+        """What BlueZ calls our adapter now."""
+        return self._watcher.adapter.name or self._settings.adapter
+
+    @property
+    def _is_wedged(self) -> bool:
+        """Whether more than a new scan may be needed; an adapter that is not there needs people.
+
+        Silence is one where it is unusual: else perhaps no sensor is near, or none due.
+        """
+        shown = self._watcher.adapter
+        if self._obstacle():
+            return shown.connected and (not shown.owned or bool(shown.refusal))
+        return self._refusals > 0 or self._unusual_since_ns is not None
+
+    @property
+    def _unusual_since_ns(self) -> int | None:
+        """Since when the silence that has ended a scan is unusual."""
+        return self._quiet.unusual_since_ns(self._boot_ns()) if self._silences else None
 
     async def _scan(self) -> None:
         """Scan once, from start to whatever ends it."""
@@ -130,11 +177,15 @@ class BleTransport:
         try:
             remark = await self._start()
         except ScanError as error:
+            self._refusals += 1
             self._record.count("start_errors")
             self._report(TransportState.DOWN, str(error))
             if error.stuck:
                 self._scanner.reset()
             return
+        self._refusals = 0
+        self._recovery.powered()
+        self._quiet.listening(self._boot_ns())
         try:
             # After this the picture is younger than the scan: our own start is in it.
             await self._watcher.refresh()
@@ -154,6 +205,7 @@ class BleTransport:
     async def _start(self) -> str:
         """Start passive or active; return what is to be said of the choice. Raises ScanError."""
         remark = ""
+        self._scanner.adapter = self._poller.adapter = self._called
         self._active = self._settings.scan == "active"
         if not self._active:
             remark = await self._start_passive()
@@ -208,12 +260,15 @@ class BleTransport:
             self._pulse.beat()
             self._watcher.changed.clear()
             if trouble := await self._trouble(upsets):
+                self._quiet.deaf()
                 self._report(TransportState.DOWN, trouble)
                 return
             if self._signs != signs:
                 signs, since_ns = self._signs, self._boot_ns()
                 self._record.counters["advertisements"] = self._scanner.heard
                 self._silences = 0
+                self._recovery.well()
+                self._quiet.heard(since_ns)
                 self._report(TransportState.UP, remark)
                 await self._forget_strangers()
             elif self._boot_ns() - since_ns >= self._silence_limit_s() * _SECOND_NS:
@@ -227,7 +282,7 @@ class BleTransport:
             return cause
         if self._watcher.upsets != upsets:
             await self._watcher.refresh()  # the signal came before the picture
-            restarted = f"bluetoothd or adapter {self._settings.adapter} was restarted"
+            restarted = f"bluetoothd or adapter {self._called} was restarted"
             return self._obstacle() or restarted
         if not self._scanner.connected:
             return "the scan's connection to D-Bus was lost"
@@ -243,12 +298,16 @@ class BleTransport:
 
     def _stalled(self) -> None:
         self._silences += 1
+        self._quiet.done(self._boot_ns())  # the scan is restarted
         self._record.count("stalls")
-        cause = (
-            f"no advertisement for {self._settings.stall_after_s:g} s, the scan is restarted: is a"
-            " sensor in range, the antenna on? If so: systemctl restart bluetooth"
+        self._report(
+            TransportState.DEAF,
+            silent(self._settings.stall_after_s, is_hopeless=self._hopeless),
         )
-        self._report(TransportState.DEAF, cause)
+
+    @property
+    def _hopeless(self) -> bool:
+        return bool(self._settings.rungs) and self._recovery.is_exhausted
 
     async def _forget_strangers(self) -> None:
         """Bound what BlueZ and bleak hold of unlisted devices: addresses change, objects stay."""
@@ -262,14 +321,18 @@ class BleTransport:
 
     def _obstacle(self) -> str:
         address = os.environ.get("DBUS_SYSTEM_BUS_ADDRESS", "/run/dbus/system_bus_socket")
-        return obstacle(self._watcher.adapter, self._settings.adapter, address)
+        return obstacle(self._watcher.adapter, self._called, address)
 
-    async def _until_upset(self, limit_s: float) -> None:
-        """Wait, or until BlueZ comes or goes; what our own start and stop do does not count."""
-        before = (self._watcher.upsets, self._obstacle())
+    @property
+    def _seen(self) -> tuple[int, str]:
+        """What tells that BlueZ has come or gone; what our own start and stop do does not."""
+        return self._watcher.upsets, self._obstacle()
+
+    async def _until_upset(self, limit_s: float, seen: tuple[int, str]) -> None:
+        """Wait, or until BlueZ comes or goes since `seen`."""
         try:
             async with asyncio.timeout(limit_s):
-                while (self._watcher.upsets, self._obstacle()) == before:
+                while self._seen == seen:
                     self._watcher.changed.clear()
                     await self._watcher.changed.wait()
         except TimeoutError:

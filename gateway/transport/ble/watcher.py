@@ -2,19 +2,22 @@
 
 bleak does not notice when bluetoothd, the adapter or the bus goes away under a scan; this does.
 Signals only say that something happened, the picture is always asked for, so it cannot drift. It
-never starts bluetoothd and never hears of a device.
+never starts bluetoothd and never hears of a device. An adapter that the kernel numbers anew when
+it is plugged in again is followed by its address.
 """
 
 import asyncio
+import logging
 import random
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from enum import Enum, auto
+from typing import Any, ClassVar
 
 from dbus_fast import Message
 
 from gateway.core import backoff
-from gateway.transport.ble.bus import BusLostError, RefusedError, SystemBus
+from gateway.transport.ble.bus import NO_REPLY, BusLostError, RefusedError, SystemBus
 from gateway.transport.ble.causes import Adapter
 
 _BLUEZ = "org.bluez"
@@ -36,8 +39,21 @@ _ABSENT = (  # what is answered for an object or an interface that is not there
 _TAKES_APART = (5, 69)
 _LATER_THAN_ANY = (255, 255)
 _MODALIAS = re.compile(r"v1D6Bp0246d([0-9A-F]{2})([0-9A-F]{2})")  # its own product, its version
+_NAMES = tuple(f"hci{number}" for number in range(10))  # under which an adapter is looked for
 _FIRST_RETRY_S = 0.1
 _MOST_RETRY_S = 5.0
+
+_AT_ONCE = 50  # calls without an answer yet; dbus-daemon allows a connection 128
+
+_log = logging.getLogger(__name__)
+
+
+class _Removal(Enum):
+    """How asking BlueZ to forget a device has ended."""
+
+    DONE = auto()
+    REFUSED = auto()
+    UNANSWERED = auto()
 
 
 class Watcher:
@@ -47,12 +63,15 @@ class Watcher:
     bluetoothd or D-Bus gone, the adapter removed, added or switched off.
     """
 
+    _running: ClassVar[set["Watcher"]] = set()  # of this process: no two follow one adapter
+
     def __init__(self, adapter: str, chance: Callable[[], float] = random.random) -> None:
         self.adapter = Adapter()
         self.upsets = 0
         self.changed = asyncio.Event()
         self._name = f"ble:{adapter} bus"
-        self._at = (_BLUEZ, f"/org/bluez/{adapter}")
+        self._configured = self._called = adapter
+        self._address = ""  # of the adapter we have been with
         self._chance = chance
         self._bus: SystemBus | None = None
         self._signalled = asyncio.Event()
@@ -60,6 +79,13 @@ class Watcher:
 
     async def run(self) -> None:
         """Watch for ever; a lost bus is tried again with back-off."""
+        self._running.add(self)
+        try:
+            await self._run()
+        finally:
+            self._running.discard(self)
+
+    async def _run(self) -> None:
         attempt = 0
         while True:
             await self._watch()
@@ -82,19 +108,30 @@ class Watcher:
                     return
 
     async def remove(self, paths: Sequence[str]) -> int:
-        """Have BlueZ forget devices; return how many it did. Ends early when the bus has gone."""
+        """Have BlueZ forget devices; return how many it did.
+
+        Many at a time, for a busy street may bring them faster than one answer takes. Ends early
+        when the bus has gone, or BlueZ does not answer: the scan is not to wait for that.
+        """
         removed = 0
-        for path in paths:
-            if self._bus is None:
+        for first in range(0, len(paths), _AT_ONCE):
+            asked = [self._remove(path) for path in paths[first : first + _AT_ONCE]]
+            answers = await asyncio.gather(*asked)
+            removed += sum(answer is _Removal.DONE for answer in answers)
+            if _Removal.UNANSWERED in answers:
                 break
-            try:
-                await self._bus.ask(_ADAPTER, "RemoveDevice", "o", [path], at=self._at)
-            except RefusedError:
-                continue  # it has forgotten the device by itself
-            except BusLostError:
-                break
-            removed += 1
         return removed
+
+    async def _remove(self, path: str) -> "_Removal":
+        if self._bus is None:
+            return _Removal.UNANSWERED
+        try:
+            await self._bus.ask(_ADAPTER, "RemoveDevice", "o", [path], at=_place(self._called))
+        except RefusedError as error:  # mostly, it has forgotten the device by itself
+            return _Removal.UNANSWERED if error.name == NO_REPLY else _Removal.REFUSED
+        except BusLostError:
+            return _Removal.UNANSWERED
+        return _Removal.DONE
 
     async def _watch(self) -> None:
         """Connect, subscribe and follow; return when there is no connection, or no more."""
@@ -127,13 +164,13 @@ class Watcher:
             await self.refresh()
 
     def _rules(self) -> tuple[str, ...]:
-        """Only the name, the adapter and its properties: no device's signal reaches us."""
-        service, path = self._at
-        ours = f"type='signal',sender='{service}'"
+        """Only the name, adapters and their properties: no device's signal reaches us."""
+        ours = f"type='signal',sender='{_BLUEZ}'"
+        names = dict.fromkeys((self._configured, *_NAMES))
         return (
-            f"type='signal',sender='{_DBUS}',member='NameOwnerChanged',arg0='{service}'",
-            f"{ours},interface='{_OBJECTS}',arg0path='{path}'",
-            f"{ours},interface='{_PROPERTIES}',path='{path}',arg0='{_ADAPTER}'",
+            f"type='signal',sender='{_DBUS}',member='NameOwnerChanged',arg0='{_BLUEZ}'",
+            f"{ours},interface='{_PROPERTIES}',path_namespace='/org/bluez',arg0='{_ADAPTER}'",
+            *(f"{ours},interface='{_OBJECTS}',arg0path='/org/bluez/{name}'" for name in names),
         )
 
     def _on_signal(self, signal: Message) -> None:
@@ -141,7 +178,7 @@ class Watcher:
             # Nothing to ask, and the bus itself is often about to go: `systemctl restart dbus`.
             self._note(Adapter(connected=True), upset=True)
             return
-        if _is_upset(signal):
+        if _is_upset(signal, _place(self._called)[1]):
             self.upsets += 1
             self.changed.set()
         self._signalled.set()
@@ -159,11 +196,13 @@ class Watcher:
         """Return the picture; raise RefusedError when BlueZ would not tell."""
         if not await bus.has_owner(_BLUEZ):
             return Adapter(connected=True)
-        properties = await self._properties(bus, _ADAPTER)
+        properties = await self._ours(bus)
         if properties is None:
             return Adapter(connected=True, owned=True)
+        self._address = properties.get("Address", "")
         monitors = await self._properties(bus, _MONITORS) or {}
         return Adapter(
+            name=self._called,
             connected=True,
             owned=True,
             present=True,
@@ -174,10 +213,39 @@ class Watcher:
             or _version(properties.get("Modalias", "")) < _TAKES_APART,
         )
 
+    async def _ours(self, bus: SystemBus) -> dict[str, Any] | None:
+        """Return the properties of our adapter, wherever it is now, None where it is nowhere.
+
+        Where its address has gone, what is there under the configured name has taken its place,
+        unless somebody else has followed that here.
+        """
+        found = await self._properties(bus, _ADAPTER)
+        if found is not None and self._address in ("", found.get("Address")):
+            return found
+        if not self._address:
+            return None
+        for name in (*_NAMES, self._configured):
+            self._called, before = name, self._called
+            found = await self._properties(bus, _ADAPTER)
+            is_ours = found is not None and found.get("Address") == self._address
+            if is_ours and name != before:
+                _log.warning("adapter moved address=%s now=%s", self._address, name)
+            if is_ours:
+                return found
+        others = self._running - {self}
+        if found is not None and any(other.follows(found.get("Address", "")) for other in others):
+            return None
+        return found
+
+    def follows(self, address: str) -> bool:
+        """Whether it was with the adapter of this address last."""
+        return self._address == address
+
     async def _properties(self, bus: SystemBus, interface: str) -> dict[str, Any] | None:
         """Return the properties of one interface of the adapter, None where there is none."""
+        at = _place(self._called)
         try:
-            (properties,) = await bus.ask(_PROPERTIES, "GetAll", "s", [interface], at=self._at)
+            (properties,) = await bus.ask(_PROPERTIES, "GetAll", "s", [interface], at=at)
         except RefusedError as error:
             if error.name in _ABSENT:
                 return None
@@ -191,13 +259,18 @@ class Watcher:
             self.changed.set()
 
 
-def _is_upset(signal: Message) -> bool:
+def _place(adapter: str) -> tuple[str, str]:
+    """Return service and path of an adapter."""
+    return _BLUEZ, f"/org/bluez/{adapter}"
+
+
+def _is_upset(signal: Message, path: str) -> bool:
     """Whether a signal says that scans on the adapter have ended, or that it is a new one."""
     if signal.member == "PropertiesChanged":
         powered = signal.body[1].get("Powered")
-        return powered is not None and not powered.value
+        return signal.path == path and powered is not None and not powered.value
     if signal.member in ("InterfacesAdded", "InterfacesRemoved"):
-        return _ADAPTER in signal.body[1]
+        return signal.body[0] == path and _ADAPTER in signal.body[1]
     return signal.member == "NameOwnerChanged"
 
 
