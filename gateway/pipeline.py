@@ -1,10 +1,10 @@
 """Frame -> Observation: admit, recognise, decode, observe.
 
 Admission is done at once, inside the transport's call, and is cheap. What is admitted waits in a
-bounded place: a Bluetooth device has one slot, in which its newest advertisement wins; LoRa
-packets, and all that a device of class event says, stand in a short queue. One task empties both,
-and pauses while delivery has no room: there overload becomes `coalesced` instead of memory. Every
-frame ends in exactly one counter.
+bounded place: a Bluetooth device has one slot, where its newest advertisement wins as soon as more
+wait than the next turn decodes; LoRa packets, and all that a device of class event says, stand in
+a short queue. One task empties both, and pauses while delivery has no room: there overload becomes
+`coalesced` instead of memory. Every frame ends in exactly one counter.
 """
 
 import asyncio
@@ -37,11 +37,10 @@ from gateway.roster import Listing, Roster
 
 QUEUE_FRAMES: Final = 1_000  # LoRa packets waiting: minutes of traffic of the fastest modem
 BATCH_FRAMES: Final = 64  # decoded before the event loop gets its turn
-# After a quiet moment a frame is decoded at once; while they keep coming, those of so long, or until
-# the sink lets more go, go together: what is decoded before waits there. One by one each would find
-# the processor's caches cold, and cost several times as much.
+# After a quiet moment a frame is decoded at once; while they keep coming, those of so long, or
+# until the sink lets more go, go together: one by one each finds cold caches and costs far more.
 TOGETHER_S: Final = 0.005
-LONG_S: Final = 0.02  # at most: what a device says meanwhile overwrites what it said before
+LONG_S: Final = 0.02  # at most
 PARTING_S: Final = 1.0  # for what is decoded elsewhere when the agent ends
 PATIENCE_S: Final = 5.0  # between two signs of life while delivery has no room
 
@@ -137,11 +136,8 @@ class Pipeline:
         return address in self._listed
 
     def admits(self, address: str, content: object, rssi_dbm: int | None = None) -> int | None:
-        """Count one heard frame; when that was if it may be handed over, None to forget it.
-
-        Most frames end here, as unlisted or as a repeat: this is written for them.
-        """
-        frames = self._frames
+        """Count one heard frame; when that was if it may be handed over, None to forget it."""
+        frames = self._frames  # most frames end here, unlisted or a repeat: this is for them
         frames.heard += 1
         listed = self._listed.get(address)
         if listed is None:
@@ -205,7 +201,8 @@ class Pipeline:
 
     def _wait(self, frame: Frame, device: Device) -> bool:
         if frame.medium == "ble" and not frame.polled and device.klass != "event":
-            self._frames.coalesced += frame.address in self._slots
+            if frame.address in self._slots:
+                self._give_way(self._slots[frame.address])
             self._slots[frame.address] = frame
             return True
         if len(self._queue) < QUEUE_FRAMES:
@@ -213,6 +210,13 @@ class Pipeline:
             return True
         self._frames.limited += 1
         return False
+
+    def _give_way(self, older: Frame) -> None:
+        """Clear a slot: what waits for its turn alone, and has a place in that, goes there too."""
+        if self._due is not None and self._ready() < BATCH_FRAMES and self._sink.has_room:
+            self._queue.append(older)
+        else:
+            self._frames.coalesced += 1
 
     def waiting(self) -> int:
         """Frames admitted and not yet decoded."""
@@ -248,11 +252,9 @@ class Pipeline:
                 pass  # a sign of life is due
 
     def _turn(self) -> None:
-        """Decode a batch, and the next one after transports and the uplink had their turn.
-
-        A callback and no task: it comes for nearly every frame of a quiet gateway, and a task
-        would cost as much as decoding one.
-        """
+        """Decode a batch, and the next one after transports and the uplink had their turn."""
+        # A callback and no task: on a quiet gateway it comes for nearly every frame, and a task
+        # would cost as much as decoding one.
         if self._due is not None:
             self._due.cancel()
             self._due = None
@@ -262,8 +264,7 @@ class Pipeline:
             self._full.set()
             return
         self.work(BATCH_FRAMES)
-        wait_s = min(max(TOGETHER_S, self._sink.flush()), LONG_S)
-        self._next_turn_s = self._loop.time() + wait_s
+        self._next_turn_s = self._loop.time() + min(max(TOGETHER_S, self._sink.flush()), LONG_S)
         if self._ready():
             self._due = self._loop.call_soon(self._turn)
 
@@ -273,7 +274,7 @@ class Pipeline:
             if self._elsewhere.back:
                 self._take_back(self._elsewhere.back.popleft())
                 continue
-            frame = self._queue.popleft() if self._queue else self._oldest_slot()
+            frame = self._queue.popleft() if self._queue else self._slots.popitem(last=False)[1]
             (self._answer if frame.polled else self._process)(frame)
 
     async def finish(self) -> None:
@@ -285,9 +286,6 @@ class Pipeline:
         await self._elsewhere.all_back(PARTING_S)
         self.work(self.waiting())
         self._frames.limited += self._elsewhere.give_up()
-
-    def _oldest_slot(self) -> Frame:
-        return self._slots.popitem(last=False)[1]
 
     # ------------------------------------------------------------------------------------ 3 decode
     def _answer(self, frame: Frame) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.admission import Device, Limits
 from gateway.crypto import CcmKey
-from gateway.model import Recovery
+from gateway.model import Recovery, Structure
 from gateway.pipeline import BATCH_FRAMES, LONG_S, QUEUE_FRAMES, TOGETHER_S
 from tests.fakes import NS
 from tests.pipeline.bench import KEY, PLAIN, SEALED, Bench, sealed
@@ -413,6 +413,51 @@ def test_what_the_sink_would_hold_back_anyway_is_decoded_together(
 
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         runner.run(scene())
+
+
+def advertisement(value: int) -> tuple[Structure, ...]:
+    """Return a temperature in BTHome."""
+    return ((0x16, 0xFCD2, b"\x40\x02" + value.to_bytes(2, "little")),)
+
+
+def test_what_a_device_says_while_its_last_word_waits_for_its_turn_overtakes_nothing() -> None:
+    """A turn that is held back, so that more go together, is no lag."""
+    loop = StandingLoop()
+
+    async def scene() -> None:
+        bench = Bench()
+        bench.shelf.wait_s = LONG_S
+        task = asyncio.create_task(bench.pipeline.run(), name="pipeline")
+        await turns()
+        for value in (1, 2, 3):
+            bench.hear(PLAIN, advertisement(value))
+            loop.now_s += LONG_S / 4
+            await turns()
+        assert not bench.values
+        loop.now_s += LONG_S
+        await turns()
+        assert [value for _, value, _ in bench.values] == [1, 2, 3]
+        task.cancel()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(scene())
+
+
+def test_of_more_than_the_next_turn_decodes_the_newest_of_each_device_wins() -> None:
+    async def scene() -> None:
+        bench = Bench(Limits(burst=10 * BATCH_FRAMES))
+        task = asyncio.create_task(bench.pipeline.run(), name="pipeline")
+        await turns()
+        for value in range(2 * BATCH_FRAMES):
+            bench.hear(PLAIN, advertisement(value))
+            assert bench.pipeline.waiting() <= BATCH_FRAMES
+        await turns()
+        read = [value for _, value, _ in bench.values]
+        assert read == [*range(BATCH_FRAMES - 1), 2 * BATCH_FRAMES - 1]
+        assert bench.health.frames.coalesced == BATCH_FRAMES
+        task.cancel()
+
+    asyncio.run(scene())
 
 
 def test_the_first_frame_is_decoded_at_once_and_those_that_follow_together() -> None:
