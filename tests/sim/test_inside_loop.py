@@ -44,6 +44,21 @@ def test_no_timer_fires_early_or_more_than_a_microsecond_late(start_s: float) ->
     run(main(), start_s=start_s)
 
 
+@pytest.mark.parametrize("bits", [23, 24, 25, 30])
+def test_after_months_and_years_a_timer_that_is_due_at_this_moment_fires(bits: int) -> None:
+    """2**24 s are 194 days: asyncio's resolution of 1 ns is lost in such a time."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        for _ in range(10):
+            due = asyncio.Event()
+            loop.call_at(loop.time(), due.set)
+            await due.wait()
+            await asyncio.sleep(0.1)
+
+    run(main(), start_s=2.0**bits + 5.24)
+
+
 def test_timers_fire_in_the_order_of_their_times() -> None:
     async def main() -> list[float]:
         fired: list[float] = []
@@ -202,3 +217,22 @@ def test_what_is_suspended_does_nothing_and_makes_up_for_it_when_it_is_resumed()
     ours, others = run(main())
     assert ours == [1, 2, 5.5, 6.5]
     assert others == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_what_is_ready_in_the_very_turn_is_held_back_and_nothing_else() -> None:
+    async def main() -> list[str]:
+        loop = running()
+        done: list[str] = []
+        context = contextvars.copy_context()
+        context.run(WHOSE.set, "ours")
+        loop.call_soon(loop.suspend, lambda each: each.get(WHOSE) == "ours")
+        for _ in range(2):
+            loop.call_soon(done.append, "ours", context=context)
+        loop.call_soon(done.append, "others")
+        await asyncio.sleep(1)
+        assert done == ["others"]
+        loop.resume()
+        await asyncio.sleep(1)
+        return done
+
+    assert run(main()) == ["others", "ours", "ours"]

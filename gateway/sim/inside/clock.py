@@ -88,6 +88,17 @@ class VirtualHost:
         self._change()
         self._offset_ns += round(unix_s * _NS) - self.wall_ns()
 
+    def suspend(self, seconds: float) -> None:
+        """Have slept for so long: both clocks have gone on, and nothing has run meanwhile.
+
+        The loop's own clock stood still, as CLOCK_MONOTONIC does then.
+        """
+        self._change()
+        slept_ns = round(seconds * _NS)
+        self._booted_ns -= slept_ns
+        self._offset_ns += slept_ns
+        self._true_offset_ns += slept_ns
+
     def drift(self, ppm: float) -> None:
         """Run fast, or slow where it is negative, in parts per million; 0: right again."""
         self._change()

@@ -254,9 +254,9 @@ class InsideBacklog:
         """Commit replay counters alone."""
         await self._write(lambda: self._store.save_counters(counters))
 
-    async def reserve_sessions(self) -> int:
+    async def reserve_sessions(self, least: int = 0) -> int:
         """Reserve the next block of session numbers; its first."""
-        return await self._write(self._store.reserve_sessions)
+        return await self._write(lambda: self._store.reserve_sessions(least))
 
     async def forget_previous(self) -> None:
         """Delete the records of earlier runs."""

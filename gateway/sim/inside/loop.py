@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
 from contextvars import Context
-from math import ceil
+from math import ceil, ulp
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, TypeVarTuple, Unpack, cast
 
 from gateway.errors import SimulatorError
@@ -30,6 +30,7 @@ Select = Callable[[float | None], list[tuple[selectors.SelectorKey, int]]]
 
 _TICKS_PER_S: Final = 1_000_000
 _NS_PER_TICK: Final = 1_000
+_NS_S: Final = 1e-9
 _NOISE: Final = 5e-4  # ticks: what floating point adds to a sum of nanoseconds
 _STANDSTILL: Final = 100_000  # turns without time passing: somebody waits by turning round
 _NAMED: Final = 12  # tasks of a deadlock that are told by name
@@ -72,6 +73,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._home = threading.get_ident()
         self._suspended: list[asyncio.Handle] = []
         super().__init__(_NoSelector(self._pass))
+        self._see_what_is_due()
         self.set_exception_handler(_keep_first)
         for name in _REFUSED:
             setattr(self, name, _refusal(name))
@@ -94,11 +96,20 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._now_s = self._ticks / _TICKS_PER_S
             self.now_ns = self._ticks * _NS_PER_TICK
             self._turns = 0
+            self._see_what_is_due()
         else:
             self._turns += 1
             if self._turns > _STANDSTILL:
                 raise _standstill(self)
         return []
+
+    def _see_what_is_due(self) -> None:
+        """Let asyncio see a timer that is due at this very moment.
+
+        It looks for those before now and a resolution of 1 ns, and from 2**24 s (194 days) on that
+        sum is now itself: a real clock has gone on by the next look, and this one would not.
+        """
+        self._clock_resolution = max(_NS_S, ulp(self._now_s))
 
     # ------------------------------------------------------------------------------------- strict
     def fail(self, error: BaseException) -> None:
@@ -139,9 +150,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         What others call meanwhile on their behalf is not held back: whoever suspends sees to that.
         """
         ready, timers = _ready(self), _timers(self)
-        held = [handle for handle in ready if belongs(_context(handle))]
-        for handle in held:
-            ready.remove(handle)
+        held: list[asyncio.Handle] = []
+        for index, handle in enumerate(ready):
+            if belongs(_context(handle)):
+                held.append(handle)
+                # The loop has counted what is ready, and takes so many in this turn.
+                ready[index] = asyncio.Handle(_nothing, (), self)
         for timer in [timer for timer in timers if belongs(_context(timer))]:
             timers.remove(timer)
             held.append(timer)
@@ -158,6 +172,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 heapq.heappush(_timers(self), handle)
             else:
                 _ready(self).append(handle)
+
+
+def _nothing() -> None:
+    """Stand where a callback stood that is held back."""
 
 
 def run(main: Coroutine[Any, Any, T], *, start_s: float = 0.0) -> T:
