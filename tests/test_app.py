@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway import assembly
-from gateway.app import SESSIONS_AHEAD, Agent, OpenStore
+from gateway.app import Agent, OpenStore
 from gateway.backlog import SESSIONS_PER_RESERVATION
 from gateway.backlog.memory import Medium, MemoryBacklog
 from gateway.config import load
@@ -16,6 +16,7 @@ from gateway.errands import Errand
 from gateway.errors import BacklogError, UncleanEndError
 from gateway.model import Stream
 from gateway.registry import Registry
+from gateway.sessions import SESSIONS_AHEAD
 from gateway.uplink.mqtt import MqttUplink
 
 HANG_GUARD_S = 10
@@ -71,12 +72,12 @@ class Dead(MemoryBacklog):
 
     _opened = False
 
-    async def reserve_sessions(self) -> int:
+    async def reserve_sessions(self, least: int = 0) -> int:
         if self._opened:
             cause = "input/output error"
             raise BacklogError(cause)
         self._opened = True
-        return await super().reserve_sessions()
+        return await super().reserve_sessions(least)
 
 
 def test_a_store_that_has_died_does_not_keep_the_gateway_off_the_broker(tmp_path: Path) -> None:

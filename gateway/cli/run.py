@@ -1,6 +1,10 @@
 """`ugw run`: the agent, until it is told to end."""
 
 import logging
+import signal
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 
@@ -24,6 +28,21 @@ def run(config: ConfigOption = DEFAULT) -> None:
       ugw run --config ./gateway.yaml
       UGW__LOG__LEVEL=debug ugw run
     """
+    with _hangups_held():
+        _run(config)
+
+
+@contextmanager
+def _hangups_held() -> Generator[None]:
+    """Let SIGHUP wait until the agent can read anew: before, it would end the process."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _run(config: Path) -> None:
     settings, registry = load_settings(config)
     logs.configure(settings.log.level)
     for remark in notes(settings, registry):

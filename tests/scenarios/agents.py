@@ -43,12 +43,13 @@ class AgentProcess:
         environment: Mapping[str, str],
         *,
         within: Sequence[str] = (),
+        command: Sequence[str] = ("-m", "gateway"),
     ) -> None:
         self._log = log
         inherited = {name: value for name, value in os.environ.items() if "UGW__" not in name}
         with log.open("wb") as file:
             self._process = subprocess.Popen(
-                [*within, sys.executable, "-m", "gateway", "run", "--config", str(config)],
+                [*within, sys.executable, *command, "run", "--config", str(config)],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
@@ -78,6 +79,14 @@ class AgentProcess:
     def terminate(self) -> None:
         """Ask it to end in order."""
         self._process.send_signal(signal.SIGTERM)
+
+    def suspend(self) -> None:
+        """Let it stand still, as a machine does that is short of everything."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> int:
         """End it at once; when that was (CLOCK_BOOTTIME)."""

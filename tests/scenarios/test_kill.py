@@ -13,7 +13,7 @@ from tests.scenarios.stage import ROOT, Setting, Stage
 
 Play = Callable[..., None]
 
-KILLS: Final = 5
+KILLS: Final = 3
 ENCRYPTED = re.compile(r"urn:dev:mac:a4c138fffe0001..")
 
 
