@@ -72,10 +72,9 @@ def is_placeholder(pem: bytes) -> bool:
 
     Raises ValueError when there is none.
     """
-    from cryptography import x509  # noqa: PLC0415
     from cryptography.x509.oid import NameOID  # noqa: PLC0415
 
-    subject = x509.load_pem_x509_certificate(pem).subject
+    subject = _first(pem).subject
     return [each.value for each in subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)] == [
         _PLACEHOLDER
     ]
@@ -86,17 +85,23 @@ def mismatch(pem: bytes, key_pem: bytes, name: str) -> str:
 
     Raises ValueError when there is none, or no key.
     """
-    from cryptography import x509  # noqa: PLC0415
-
-    certificate = x509.load_pem_x509_certificate(pem)
+    certificate = _first(pem)
     return _of_another_key(certificate, key_pem) or _of_another_name(certificate, name)
 
 
 def valid_until_s(pem: bytes) -> float:
     """Return when the first certificate of a PEM file ends, Unix time. Raises ValueError."""
+    return _first(pem).not_valid_after_utc.timestamp()
+
+
+def _first(pem: bytes) -> "x509.Certificate":
+    """Return the first certificate of a PEM file. Raises ValueError when there is none."""
     from cryptography import x509  # noqa: PLC0415
 
-    return x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp()
+    try:
+        return x509.load_pem_x509_certificate(pem)
+    except x509.InvalidVersion as error:
+        raise ValueError(str(error)) from None
 
 
 def issued(pkcs7_der: bytes, key_pem: bytes, name: str) -> bytes:
@@ -104,10 +109,15 @@ def issued(pkcs7_der: bytes, key_pem: bytes, name: str) -> bytes:
 
     Raises ValueError when none of them is for this key, or it is for another name.
     """
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import pkcs7  # noqa: PLC0415
+    from cryptography.x509 import InvalidVersion  # noqa: PLC0415
 
-    chain = pkcs7.load_der_pkcs7_certificates(pkcs7_der)
+    try:
+        chain = pkcs7.load_der_pkcs7_certificates(pkcs7_der)
+    except (UnsupportedAlgorithm, InvalidVersion) as error:  # no ValueErrors, either of them
+        raise ValueError(str(error)) from None
     own = [each for each in chain if not _of_another_key(each, key_pem)]
     if not own:
         raise ValueError(_ANOTHER_KEY)
@@ -129,8 +139,13 @@ def _named(name: str, organisation: str = "") -> "x509.Name":
 
 
 def _of_another_key(certificate: "x509.Certificate", key_pem: bytes) -> str:
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+
     ours = _public(_key(key_pem).public_key())
-    return "" if _public(certificate.public_key()) == ours else _ANOTHER_KEY
+    try:
+        return "" if _public(certificate.public_key()) == ours else _ANOTHER_KEY
+    except UnsupportedAlgorithm:  # a key of a kind that ours is not
+        return _ANOTHER_KEY
 
 
 def _of_another_name(certificate: "x509.Certificate", name: str) -> str:

@@ -78,7 +78,7 @@ def _ask(authority: Authority, gateway: str, claim: str, csr: bytes) -> bytes:
         with connection.getresponse() as response:
             body = response.read(_MOST_BYTES + 1)
             after = response.headers.get("Retry-After", "")
-            return _certificates(response.status, body, where, after)
+            return certificates(response.status, body, where, after)
     except (OSError, http.client.HTTPException) as error:
         raise _unreached(where, error) from None
     finally:
@@ -104,7 +104,8 @@ def _unreached(where: str, error: Exception) -> EnrolmentError:
     return EnrolmentError(f"{where} is not reached: {reason}", "is the network up? ugw doctor")
 
 
-def _certificates(status: int, body: bytes, where: str, after: str) -> bytes:
+def certificates(status: int, body: bytes, where: str, after: str) -> bytes:
+    """Return the PKCS#7 of an answer (RFC 7030, 4.2.3). Raises EnrolmentError."""
     if status in _DENIED:
         cause = f"{where} refuses the claim: it was used, has expired, or is another gateway's"
         raise ClaimRefusedError(cause, "ask city IT for a new claim (ugw flash seed)")

@@ -53,7 +53,7 @@ def understand(text: str | bytes) -> Output:
         raise CodecError(refusal.CODEC_LIMIT, "it returned too much")
     try:
         output = _OUTPUT.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise CodecError(refusal.CODEC_ERROR, "it returned no data") from None
     if output.errors:
         raise CodecError(refusal.CODEC_ERROR, output.errors[0])
@@ -66,7 +66,7 @@ def flatten(data: msgspec.Raw) -> Flat:
     """Return all values by their paths. Raises CodecError for more than the bounds allow."""
     try:
         tree: object = _TREE.decode(data)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise CodecError(refusal.CODEC_LIMIT, "it returned too deep a tree") from None
     flat: Flat = {}
     for path, value in _leaves(tree, "", MAX_DEPTH):

@@ -4,7 +4,7 @@ A location of pydantic's runs through the model: it has the tags of unions in it
 that are not there. A place is a path through the document, with a line and a column.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Literal, get_args, get_origin
 
 import msgspec
@@ -38,9 +38,14 @@ def findings_of(
         if error["type"] in _ECHOES:
             continue
         place = _locate(document.data, model, _location(error))
-        if not any(place.path[: len(broken)] == broken for broken in document.broken):
+        if not _is_within(place.path, document.broken):
             findings.append(_finding(document, place, error))
     return findings
+
+
+def _is_within(path: Path, broken: Collection[Path]) -> bool:
+    """Whether what is broken is at a path or around it; however much is, that is soon known."""
+    return any(path[:length] in broken for length in range(len(path) + 1))
 
 
 def finding_at(document: Document, path: Path, text: str) -> Finding:

@@ -28,6 +28,7 @@ SWITCH = b"\xc0\xc1\xc2\xc3\x02"
 NOISE = b"\xc0\xc1\xc2\xc3\x00\x02"
 MAX_PACKET = 240  # the largest sub-packet; a longer frame would have RSSI bytes within
 _MAX_HELD = 256  # a frame of it, stuffed
+_WEAKEST_DBM = -200  # of what a radio can have measured (docs/reference/schema.md)
 _REFUSED = b"\xff\xff\xff"
 _AMBIENT = 0x20  # REG1
 _RSSI = 0x80  # REG3
@@ -241,7 +242,8 @@ class EbyteModem:
     def _dbm(self, rssi: int | None) -> int | None:
         if rssi is None:
             return None
-        return rssi - 256 if self._rssi == "full" else -(rssi // 2)
+        dbm = rssi - 256 if self._rssi == "full" else -(rssi // 2)
+        return dbm if dbm >= _WEAKEST_DBM else None  # no CRC is over it: it may be anything
 
     def _bound(self) -> None:
         """Hold no more than the longest packet."""

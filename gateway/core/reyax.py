@@ -30,6 +30,8 @@ _RECEIVES = "+MODE=0"
 _START = b"+RCV="
 _MAX_DATA = 240
 _MAX_TAIL = 11  # ",-999,-99" CR LF
+_RSSI_DBM = (-200, 50)
+_SNR_DB = (-64, 64)
 _MAX_LINE = 64  # the longest reply, +UID=, has 30
 _SPACE = 0x20  # what is printable begins and ends there
 _DELETE = 0x7F
@@ -236,7 +238,10 @@ def _signal(text: bytes) -> tuple[int, int] | None:
     for field in fields[1:]:
         if not (field[1:] if field.startswith(b"-") else field).isdigit():
             return None
-    return (int(fields[1]), int(fields[2]))
+    rssi_dbm, snr_db = int(fields[1]), int(fields[2])
+    if not (_RSSI_DBM[0] <= rssi_dbm <= _RSSI_DBM[1] and _SNR_DB[0] <= snr_db <= _SNR_DB[1]):
+        return None  # a digit too many, or another one: the line is damaged
+    return (rssi_dbm, snr_db)
 
 
 def plain(

@@ -105,7 +105,7 @@ def load(root: str, nvs: "NVS") -> Site:
     """Read site.json below `root`."""
     name = "site.json"
     try:
-        with open(root + "/site/" + name) as file:
+        with open(root + "/site/" + name, "rb") as file:
             text = file.read(_SITE_BYTES)
     except OSError:
         raise _wrong(name, "is not on the board") from None
@@ -129,7 +129,7 @@ def devices(root: str, nvs: "NVS") -> "Iterator[dict[str, Any]]":
     """Yield each device of devices.jsonl, its key as bytes; one line is in memory at a time."""
     name = "devices.jsonl"
     try:
-        file = open(root + "/site/" + name)  # noqa: SIM115
+        file = open(root + "/site/" + name, "rb")  # noqa: SIM115
     except OSError:
         raise _wrong(name, "is not on the board") from None
     with file:
@@ -142,7 +142,7 @@ def devices(root: str, nvs: "NVS") -> "Iterator[dict[str, Any]]":
             raise _wrong(name, f"lists more than {_MOST_DEVICES} devices")
 
 
-def _device(where: str, line: str, nvs: "NVS") -> "dict[str, Any]":
+def _device(where: str, line: bytes, nvs: "NVS") -> "dict[str, Any]":
     device = _parsed(where, line)
     _check(where, device, _DEVICE)
     if device["key"]:
@@ -153,14 +153,14 @@ def _device(where: str, line: str, nvs: "NVS") -> "dict[str, Any]":
     return device
 
 
-def _parsed(where: str, text: str) -> "Any":  # noqa: ANN401 - JSON
+def _parsed(where: str, text: bytes) -> "Any":  # noqa: ANN401 - JSON
     """Parse JSON. MicroPython's takes what ends too early too: then a brace more is no error."""
     try:
         tree = json.loads(text)
     except ValueError:
         raise _wrong(where, "is damaged") from None
     try:
-        json.loads(text + "}")
+        json.loads(text + b"}")
     except ValueError:
         return tree
     raise _wrong(where, "is damaged: it ends too early")

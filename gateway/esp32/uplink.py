@@ -184,7 +184,7 @@ class Uplink(MQTTClient):  # type: ignore[misc]
         if kind == 0x40:
             data = self.read(3)
             pid = data[1] << 8 | data[2]
-            if pid in self.in_flight:
+            if data[0] == 2 and pid in self.in_flight:  # a longer one may be a refusal (MQTT 5)
                 self.in_flight.remove(pid)
                 self.on_ack(pid)
         elif kind in (0x90, 0xB0):  # SUBACK, UNSUBACK

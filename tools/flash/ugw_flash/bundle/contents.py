@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -31,6 +31,7 @@ _MOST_BYTES: Final = 1_000_000_000  # of one file
 _MOST_KEY_BYTES: Final = 10_000
 _REMEDY: Final = "ask for a new one: ugw flash bundle"
 _MANY: Final = 5
+_LAST_S: Final = 253_402_300_799  # of the year 9999
 
 
 class Material(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +48,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     schema: str
     made_by: str
     made_at_s: int  # Unix time
-    expires_s: int
+    expires_s: Annotated[int, msgspec.Meta(ge=0, le=_LAST_S)]
     gateways: tuple[str, ...]
     materials: tuple[Material, ...]
     files: dict[str, str]  # SHA-256 by path
@@ -121,7 +122,7 @@ def _signature(folder: Path) -> bytes:
 def _decoded(folder: Path, raw: bytes) -> Contents:
     try:
         contents = msgspec.json.decode(raw, type=Contents)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # the latter in strings alone
         cause = f"{folder / NAME} cannot be read: {error}"
         raise BadMaterialError(cause, _REMEDY) from None
     if contents.schema != SCHEMA:

@@ -101,7 +101,8 @@ def _of_gpt(medium: Readable) -> list[Slice]:
     if count > _MOST_ENTRIES or not _GPT_ENTRY.size <= each <= _MOST_ENTRY_SIZE:
         cause = f"its partition table (GPT) has {count} entries of {each} bytes"
         raise BadMaterialError(cause)
-    entries = medium.read_at(at * SECTOR, count * each)
+    # Nothing is looked for beyond its end: no seek goes as far as this table can say.
+    entries = medium.read_at(at * SECTOR, count * each) if at * SECTOR < medium.size else b""
     if len(entries) != count * each or crc32(entries) != entries_check:
         cause = "the entries of its partition table (GPT) are damaged"
         raise BadMaterialError(cause)

@@ -7,6 +7,7 @@ vouches for every byte, and a board believes nothing that is not in that chain
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -26,6 +27,15 @@ _FILES: Final = "files/"
 _LONGEST_NAME: Final = 64
 _MOST_MANIFEST: Final = 20_000  # a board reads no longer one
 _MOST_BYTES: Final = 2_000_000
+# What reading one raises: also what is compressed or encrypted as nobody here can undo.
+_NO_ZIP: Final = (
+    OSError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    RuntimeError,  # NotImplementedError is one
+    ValueError,  # UnicodeDecodeError is one
+)
 _ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
 
 
@@ -102,7 +112,7 @@ def read(path: Path) -> Release:
                 cause = f"{path} is larger than any release"
                 raise ReleaseError(cause)
             content = {name: archive.read(name) for name in archive.namelist()}
-    except (OSError, zipfile.BadZipFile) as error:
+    except _NO_ZIP as error:
         cause = f"{path} is no release: {error}"
         raise ReleaseError(cause, remedy="make one with `ugw flash release`") from None
     offer, manifest = content.get(_OFFER, b""), content.get(MANIFEST, b"")
