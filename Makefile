@@ -102,7 +102,7 @@ soak-fuzz: .venv-fuzz/.made ## Fuzz every border, guided by coverage (MINUTES=30
 
 .PHONY: planted
 planted: test-packages $(DEV) ## Plant each known defect in a copy of the tree, and see its tests go red (ONLY=name)
-	@$(BIN)/python -m tests.planted $(if $(ONLY),--only '$(ONLY)')
+	@$(BIN)/python -m tests.planted --jobs $(or $(JOBS),2) $(if $(ONLY),--only '$(ONLY)')
 
 # What keeps observations, where a search pays: state machines, and the properties beside them.
 SEARCHED := tests/delivery tests/backlog tests/bulletin tests/esp32/test_segments.py tests/esp32/test_delivery.py

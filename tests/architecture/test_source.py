@@ -37,6 +37,8 @@ LETS_TIME_PASS = {
     "tests/sim/test_inside_bluetooth.py": "on virtual time nobody waits",
     "tests/sim/test_inside_link.py": "the same, and of the real one the same is asked",
     "tests/sim/test_inside_loop.py": "it is about that time",
+    "tests/soak/agent.py": "it lets an agent run for as long as one likes",
+    "tests/soak/rounds.py": "the same",
 }
 # What the ESP32 runs, and all it may import besides gateway.core. `struct` differs silently
 # between the interpreters where bytes are missing, so one module alone touches it.

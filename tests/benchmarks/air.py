@@ -28,10 +28,11 @@ FRESH_DEVICES: Final = 100
 SYSTEM_BUS: Final = "DBUS_SYSTEM_BUS_ADDRESS"
 _APPLE: Final = 0x004C
 _END_S: Final = 5.0
+SAYINGS: Final = 5
 
 # steady: STEADY_DEVICES that repeat themselves; fresh: FRESH_DEVICES with something new each time;
-# strange: a device of its own each time.
-Kind = Literal["steady", "fresh", "strange"]
+# strange: a device of its own each time; passing: one that says something new SAYINGS times.
+Kind = Literal["steady", "fresh", "strange", "passing"]
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,8 +59,9 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
 
 def advertisement(kind: Kind, number: int) -> Advertisement:
     """Return the `number`th advertisement of a kind."""
-    if kind == "strange":
-        octets = (0x40000000_0000 + number).to_bytes(6, "big")
+    if kind in {"strange", "passing"}:
+        who = number if kind == "strange" else number // SAYINGS
+        octets = (0x40000000_0000 + who).to_bytes(6, "big")
         return Advertisement(
             address=octets.hex(":").upper(), manufacturer={_APPLE: number.to_bytes(12, "big")}
         )

@@ -3,7 +3,8 @@
 Twice, for watching costs memory itself: once our own objects by tracemalloc, by the file that
 allocated them; once the whole process, against what a process with bleak alone takes for as many.
 They come a thousand a second, so a day of a busy street passes within two minutes; BlueZ forgets a
-device after its 30 s, and the transport, above 5,000 listed, sooner.
+device after its 30 s, and the transport, above 5,000 listed, sooner. And once they say five things
+each, five thousand advertisements a second: how late the event loop gets to whatever else is due.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from gateway.pipeline import Pipeline
 from gateway.registry import discover
 from gateway.transport.ble import BleSettings, BleTransport
 from tests.benchmarks import traffic
-from tests.benchmarks.air import Air, Order, simulated_air
+from tests.benchmarks.air import SAYINGS, Air, Order, simulated_air
 from tests.benchmarks.bench_admission import NoSink, Switch, scanner
 from tests.benchmarks.machine import resident_mb
 from tests.benchmarks.rows import Row, at_most
@@ -37,6 +38,10 @@ _WARM_UP: Final = 100
 _STEP: Final = 1000
 _ALONE: Final = 5000
 _PER_SECOND: Final = 1000.0
+_STORM_PER_SECOND: Final = 5000.0
+LATE_MS: Final = 20.0  # 99 of 100 times
+MOST_LATE_MS: Final = 100.0
+_DUE_EVERY_S: Final = 0.005
 _BURST: Final = 10
 _BLUEZ_FORGETS_S: Final = 30.0
 _LISTED: Final = 20
@@ -77,6 +82,43 @@ def measure_process(*, quick: bool) -> list[Row]:
         at_most(title, OWN_MB, seen.growth_mb - allowed_mb, "MB", note),
         at_most("bleak alone, per device that BlueZ lists", BLEAK_KB, alone_kb, "kB"),
     ]
+
+
+def measure_lag(*, quick: bool) -> list[Row]:
+    """Measure how late the event loop is while they come five thousand a second."""
+    late_ms = sorted(asyncio.run(_storm((_QUICK if quick else _STRANGERS) * SAYINGS)))
+    title = "event loop late, at 5,000 advertisements a second, 1,000 new addresses"
+    return [
+        at_most(f"{title}, p99", LATE_MS, late_ms[int(0.99 * len(late_ms))], "ms"),
+        at_most(f"{title}, at most", MOST_LATE_MS, late_ms[-1], "ms"),
+    ]
+
+
+async def _storm(count: int) -> list[float]:
+    """Let them pass in a hurry; how late each of many wakings was, in milliseconds."""
+    health, late_ms = Health(SystemClock("system")), list[float]()
+    async with simulated_air(temporary_timeout_s=_BLUEZ_FORGETS_S) as air, _hearing(health):
+        await _first_heard(air, health)
+        await _send(air, health, 1, _WARM_UP)
+        watching = asyncio.create_task(_watch(late_ms), name="lag")
+        heard = health.frames.heard + count
+        first = (1 + _WARM_UP) * SAYINGS
+        order = Order(
+            kind="passing", first=first, count=count, per_second=_STORM_PER_SECOND, burst=_BURST
+        )
+        await air.send(order)
+        await until(lambda: health.frames.heard >= heard)
+        watching.cancel()
+        await asyncio.wait([watching])
+    return late_ms
+
+
+async def _watch(late_ms: list[float]) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        due_s = loop.time() + _DUE_EVERY_S
+        await asyncio.sleep(_DUE_EVERY_S)
+        late_ms.append(1000 * (loop.time() - due_s))
 
 
 async def _pass(count: int, memory_mb: Callable[[], float], *, step: int) -> Passage:

@@ -23,6 +23,7 @@ from tests.benchmarks import (
     esp32,
     simulator,
     virtual_time,
+    wear,
 )
 from tests.benchmarks.rows import Row
 
@@ -49,10 +50,12 @@ BENCHMARKS: Final = (
     Benchmark("throughput", bench_throughput.measure, 25),
     Benchmark("drain", bench_drain.measure, 35),
     Benchmark("disk", bench_disk.measure, 65),
+    Benchmark("wear", wear.measure, 30),
     Benchmark("latency", bench_latency.measure, 35),
     Benchmark("memory", bench_memory.measure, 55),
     Benchmark("strangers-own", bench_strangers.measure_own, 130),
     Benchmark("strangers-process", bench_strangers.measure_process, 115),
+    Benchmark("strangers-lag", bench_strangers.measure_lag, 110),
     Benchmark("idle", bench_idle.measure, 65),
     Benchmark("start", bench_start.measure, 15),
     Benchmark("drivers", bench_drivers.measure, 40),

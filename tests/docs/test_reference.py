@@ -1,4 +1,4 @@
-"""The generated pages of the reference are fresh, and what generates them leaves nothing out."""
+"""The generated pages are fresh, and what generates them leaves nothing out."""
 
 import re
 from pathlib import Path
@@ -10,13 +10,13 @@ from gateway.health import Frames, Observations
 from tools.docs.markup import MissingWordsError, explained, table
 from tools.docs.pages import PAGES, stale
 
-REFERENCE = Path(__file__).resolve().parents[2] / "docs/reference"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 COUNTED = [field.name for kind in (Frames, Observations) for field in msgspec.structs.fields(kind)]
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_generated_page_is_what_would_be_written_now(name: str) -> None:
-    assert not stale(REFERENCE, {name: PAGES[name]}), "run .venv/bin/python -m tools.docs"
+    assert not stale(DOCS, {name: PAGES[name]}), "run .venv/bin/python -m tools.docs"
 
 
 def test_a_page_is_stale_once_its_source_says_something_else(tmp_path: Path) -> None:
@@ -39,4 +39,4 @@ def test_a_cell_cannot_break_its_table() -> None:
 @pytest.mark.parametrize("field", COUNTED)
 def test_each_counter_has_its_meaning(field: str) -> None:
     name = re.sub(r"_(\w)", lambda found: found[1].upper(), field)
-    assert f"\n| `{name}` | " in (REFERENCE / "counters.md").read_text(encoding="utf-8")
+    assert f"\n| `{name}` | " in (DOCS / "reference/counters.md").read_text(encoding="utf-8")

@@ -1,6 +1,6 @@
 """All planted defects, family by family."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tests.planted.defect import Defect
@@ -15,13 +15,16 @@ from tests.planted.families import (
     years,
 )
 
-DEFECTS: Final[Sequence[Defect]] = (
-    *peers.DEFECTS,
-    *power.DEFECTS,
-    *medium.DEFECTS,
-    *process.DEFECTS,
-    *uplink.DEFECTS,
-    *air.DEFECTS,
-    *borders.DEFECTS,
-    *years.DEFECTS,
+FAMILIES: Final[Mapping[str, Sequence[Defect]]] = {
+    "peers": peers.DEFECTS,
+    "power": power.DEFECTS,
+    "medium": medium.DEFECTS,
+    "process": process.DEFECTS,
+    "uplink": uplink.DEFECTS,
+    "air": air.DEFECTS,
+    "borders": borders.DEFECTS,
+    "years": years.DEFECTS,
+}
+DEFECTS: Final[Sequence[Defect]] = tuple(
+    defect for defects in FAMILIES.values() for defect in defects
 )

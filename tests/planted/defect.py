@@ -1,4 +1,4 @@
-"""One planted defect: the change that breaks a guarantee, and the tests that must go red for it."""
+"""One planted defect: the change that breaks a guarantee, and the tests that go red for it."""
 
 from typing import NamedTuple
 

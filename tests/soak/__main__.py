@@ -1,8 +1,8 @@
-"""`make soak`: searches that take long, each with its progress, its verdict and how to see it again.
+"""`make soak`: searches that take long, each with its progress and how to see a finding again.
 
-    python -m tests.soak cuts [--count N] [--seed N] [--workers N]      power cuts at every write
-    python -m tests.soak kills [--count N] [--seed N]                   SIGKILL of a real agent
-    python -m tests.soak agent [--minutes N] [--seed N]                 one agent, its memory watched
+    python -m tests.soak cuts [--count N] [--seed N] [--workers N]   power cuts at every write
+    python -m tests.soak kills [--count N] [--seed N]                 SIGKILL of a real agent
+    python -m tests.soak agent [--minutes N] [--seed N]              an agent, its memory watched
 
 Ends with 0 when nothing was found, and with 1 when something was; the last lines say what, and
 the command that shows it again.
@@ -17,7 +17,7 @@ from typing import Final
 # Each module offers `options(parser)` and `run(options) -> int`.
 SEARCHES: Final[Mapping[str, str]] = {
     "cuts": "cut the power at every write of made-up histories of the store",
-    "kills": "kill a real agent at random instants, while sensors send and the broker comes and goes",
+    "kills": "kill a real agent at random instants, while sensors send and brokers come and go",
     "agent": "run a real agent, and watch its memory and its open files",
 }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from tools.docs.markup import MissingWordsError
 from tools.docs.pages import PAGES, stale
 
-FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
+FOLDER = Path(__file__).resolve().parents[2] / "docs"
 
 
 def main() -> None:

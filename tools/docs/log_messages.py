@@ -125,6 +125,14 @@ MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
             "the medium, which must keep `store.keep_free` free. Said once for each cause."
         ),
         "store has room again": "Nothing was given up for a minute.",
+        "store damaged, rows stepped over, they do not read from=...": (
+            "Part of the file does not read: what lies behind it is delivered. The next start "
+            "takes over what reads, and declares the rest. Exchange the card."
+        ),
+        "store damaged, a row is not as it was written, put right row=...": (
+            "Its observations are as they were, by their checksum, and are delivered. Exchange "
+            "the card."
+        ),
         "store damaged, not all rows could be read table=...": (
             "`loss`: ranges that the platform was still to be told did not read, `aside`: bundles "
             "set aside. Which ones, nobody can say; the rest was taken over. The damaged file is "
@@ -143,6 +151,10 @@ MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
         "store failed to sync, nothing more is committed to it as it is: ...": (
             "The card did not take what it was given. What follows says whether the file could "
             "be healed. Think of exchanging the card."
+        ),
+        "store failed to sync, its log is written into it anew: ...": (
+            "At the start the card did not take what a run that was cut off had left. It is given "
+            "it a second time; nothing was lost. Think of exchanging the card."
         ),
         "store healed after a failed sync": "Nothing was lost.",
         "store not to be healed, it goes into a new file: ...": "Everything that reads is copied.",
@@ -175,6 +187,18 @@ MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
         "transport ... is ...": (
             "A radio is up, down or deaf, and why, with what to do. See [a sensor is not "
             "heard](../how-to/sensor-not-heard.md)."
+        ),
+        "radio recovery name=... step=...": (
+            "Bluetooth hears nothing more, and a new scan did not help. `power`: the adapter was "
+            "switched off and on; `service`: bluetoothd was restarted."
+        ),
+        "radio recovery held back name=... step=... cause=... remedy=...": (
+            "One of these was not possible, once for each new cause; the other goes on. See [a "
+            "wedged adapter](../how-to/raspberry-pi.md#let-it-restart-bluetoothd)."
+        ),
+        "adapter moved address=... now=...": (
+            "The adapter was plugged in again, and Linux gave it another number. It is used all "
+            "the same."
         ),
         "sensor ... cannot be read: ...": (
             "A sensor that is connected to (`poll`) has failed twice in a row, and why, with what "

@@ -15,23 +15,25 @@ from tools.docs import (
     log_messages,
     metrics,
     simulator,
+    survival,
     vocabulary,
 )
 
-Pages = Mapping[str, Callable[[], str]]  # file name -> what writes it
+Pages = Mapping[str, Callable[[], str]]  # path in docs -> what writes it
 
 PAGES: Final[Pages] = MappingProxyType(
     {
-        "commands.md": commands.page,
-        "configuration.md": configuration.page,
-        "counters.md": counters.page,
-        "drivers.md": drivers.page,
-        "events.md": events.page,
-        "flash.md": flash.page,
-        "log-messages.md": log_messages.page,
-        "metrics.md": metrics.page,
-        "simulator.md": simulator.page,
-        "vocabulary.md": vocabulary.page,
+        "explanation/what-ugw-survives.md": survival.page,
+        "reference/commands.md": commands.page,
+        "reference/configuration.md": configuration.page,
+        "reference/counters.md": counters.page,
+        "reference/drivers.md": drivers.page,
+        "reference/events.md": events.page,
+        "reference/flash.md": flash.page,
+        "reference/log-messages.md": log_messages.page,
+        "reference/metrics.md": metrics.page,
+        "reference/simulator.md": simulator.page,
+        "reference/vocabulary.md": vocabulary.page,
     }
 )
 
