@@ -6,7 +6,7 @@ whatever may come, and lets an error out (an AssertionError, or what ugw let thr
 
 import random
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 Mutate = Callable[[bytes, random.Random], bytes]
 
@@ -25,3 +25,10 @@ class Target(NamedTuple):
     share: int = 1  # of a search's time
     tries: int = 60  # changed inputs tried in `make test`
     missing: Callable[[], str] = str  # what it needs and is not here, in a sentence
+
+
+# What JSON is made of, and what its readers trip over: for the dictionaries of its borders.
+JSON_WORDS: Final = (
+    *(b'"', b'":', b"{", b"}", b"[", b"]", b",", b"null", b"true"),
+    *(b"1e999", b"-1", b"\\ud800", b"\xff", b"\n"),
+)

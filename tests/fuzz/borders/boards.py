@@ -23,7 +23,7 @@ from gateway.esp32.names import (
 from gateway.esp32.offer import objection
 from gateway.esp32.segments import Segments
 from gateway.esp32.sntp import _judge  # pyright: ignore[reportPrivateUsage]
-from tests.fuzz.target import Target
+from tests.fuzz.target import JSON_WORDS, Target
 
 _ROOT: Final = Path(__file__).parents[3]
 _UMQTT: Final = _ROOT / ".cache" / "umqtt"
@@ -325,20 +325,6 @@ def _packet_seeds() -> Iterator[bytes]:
     yield b"\1" + bytes.fromhex("b0020001 400300010 0".replace(" ", ""))
 
 
-_JSON: Final = (
-    b'"',
-    b'":',
-    b"{",
-    b"}",
-    b"[",
-    b"]",
-    b",",
-    b"null",
-    b"true",
-    b"1e999",
-    b"-1",
-    b"\\ud800",
-)
 TARGETS: Final = (
     Target(
         "esp32-site",
@@ -347,7 +333,7 @@ TARGETS: Final = (
         lambda: (_SITE,),
         ("gateway.esp32.settings",),
         most_bytes=1000,
-        words=_JSON,
+        words=JSON_WORDS,
     ),
     Target(
         "esp32-devices",
@@ -356,7 +342,7 @@ TARGETS: Final = (
         lambda: (_DEVICES,),
         ("gateway.esp32.settings",),
         most_bytes=600,
-        words=_JSON,
+        words=JSON_WORDS,
     ),
     Target(
         "esp32-segments",
@@ -406,6 +392,6 @@ TARGETS: Final = (
         _version_seeds,
         ("gateway.esp32.slots", "gateway.esp32.offer"),
         most_bytes=120,
-        words=_JSON,
+        words=JSON_WORDS,
     ),
 )

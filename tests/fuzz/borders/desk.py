@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from gateway.errors import UgwError
-from tests.fuzz.target import Target
+from tests.fuzz.target import JSON_WORDS, Target
 from ugw_flash.batch.handover import read_reports
 from ugw_flash.bundle.contents import NAME, check
 from ugw_flash.card.medium import FileMedium
@@ -179,20 +179,6 @@ def _report_seeds() -> Iterator[bytes]:
     })  # fmt: skip
 
 
-_JSON: Final = (
-    b'"',
-    b'":',
-    b"{",
-    b"}",
-    b"[",
-    b"]",
-    b",",
-    b"null",
-    b"true",
-    b"1e99",
-    b"-1",
-    b"\xff",
-)
 TARGETS: Final = (
     Target(
         "partition-tables",
@@ -218,7 +204,7 @@ TARGETS: Final = (
         _bundle_seeds,
         ("ugw_flash.bundle.contents",),
         most_bytes=600,
-        words=_JSON,
+        words=JSON_WORDS,
     ),
     Target(
         "seed-records",
@@ -227,7 +213,7 @@ TARGETS: Final = (
         _record_seeds,
         ("ugw_flash.seed.record",),
         most_bytes=600,
-        words=_JSON,
+        words=JSON_WORDS,
     ),
     Target(
         "site-reports",
@@ -236,6 +222,6 @@ TARGETS: Final = (
         _report_seeds,
         ("ugw_flash.batch.handover",),
         most_bytes=600,
-        words=_JSON,
+        words=JSON_WORDS,
     ),
 )

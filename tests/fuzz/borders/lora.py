@@ -30,7 +30,7 @@ from gateway.transport.refused import RefusedError
 from gateway.transport.semtech import datagrams
 from gateway.transport.serial.senders import SENDERS
 from tests.fuzz.borders.advertisements import LIMITS, REGISTRY, Air
-from tests.fuzz.target import Target
+from tests.fuzz.target import JSON_WORDS, Target
 
 EUI: Final = "eui:70b3d57ed0001234"
 DEV_ADDR: Final = "26011f22"
@@ -283,21 +283,6 @@ def _codec_seeds() -> Iterator[bytes]:
     yield b'{"data":{"count":1e999,"open":true,"temperature":-0.0}}'
 
 
-_JSON: Final = (
-    b'"',
-    b'":',
-    b"{",
-    b"}",
-    b"[",
-    b"]",
-    b",",
-    b"null",
-    b"true",
-    b"1e999",
-    b"-1",
-    b"\\ud800",
-)
-
 TARGETS: Final = (
     Target(
         "lora-payloads",
@@ -323,7 +308,7 @@ TARGETS: Final = (
         ("gateway.transport.semtech", "gateway.transport.radio", "gateway.lorawan"),
         most_bytes=1200,
         words=(
-            *_JSON,
+            *JSON_WORDS,
             b'"rxpk"',
             b'"stat"',
             b'"modu"',
@@ -340,7 +325,7 @@ TARGETS: Final = (
         _chirpstack_seeds,
         ("gateway.transport.network_server", "gateway.transport.radio"),
         most_bytes=800,
-        words=_JSON,
+        words=JSON_WORDS,
     ),
     Target(
         "things-stack-events",
@@ -349,7 +334,7 @@ TARGETS: Final = (
         _the_things_stack_seeds,
         ("gateway.transport.network_server", "gateway.transport.radio"),
         most_bytes=800,
-        words=_JSON,
+        words=JSON_WORDS,
     ),
     Target(
         "codec-output",
@@ -358,6 +343,6 @@ TARGETS: Final = (
         _codec_seeds,
         ("gateway.codecs.output", "gateway.codecs.rules", "gateway.core"),
         most_bytes=600,
-        words=_JSON,
+        words=JSON_WORDS,
     ),
 )

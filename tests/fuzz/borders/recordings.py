@@ -26,7 +26,7 @@ from gateway.sim.capture import Header, Record, open_source
 from gateway.sim.capture.format import header_line, parse, record_line
 from gateway.sim.capture.survey import Survey
 from tests.fuzz.borders.advertisements import REGISTRY, on_air
-from tests.fuzz.target import Target
+from tests.fuzz.target import JSON_WORDS, Target
 
 _MOST: Final = 2_000  # frames looked at of one file
 _STARTED_US: Final = 1_795_341_600_123_000
@@ -184,21 +184,6 @@ def _decode_seeds() -> Iterator[bytes]:
     )
 
 
-_JSON: Final = (
-    b'"',
-    b'":',
-    b"{",
-    b"}",
-    b"[",
-    b"]",
-    b",",
-    b"null",
-    b"true",
-    b"1e99",
-    b"-1",
-    b"\\ud800",
-    b"\n",
-)
 _CAPTURE: Final = ("gateway.sim.capture",)
 TARGETS: Final = (
     Target(
@@ -208,7 +193,14 @@ TARGETS: Final = (
         _capture_seeds,
         _CAPTURE,
         most_bytes=1200,
-        words=(*_JSON, b'"t":', b'"m":"ble"', b'"ad":[[22,64722,"40"]]', b'"addr":', b'"src":'),
+        words=(
+            *JSON_WORDS,
+            b'"t":',
+            b'"m":"ble"',
+            b'"ad":[[22,64722,"40"]]',
+            b'"addr":',
+            b'"src":',
+        ),
     ),
     Target(
         "btsnoop-file",
@@ -243,7 +235,7 @@ TARGETS: Final = (
         ("gateway.cli.decode_input", "gateway.cli.decode_answer", "gateway.core", "drivers.ble"),
         most_bytes=600,
         words=(
-            *_JSON,
+            *JSON_WORDS,
             b'"address":',
             b'"payload":',
             b'"port":',
