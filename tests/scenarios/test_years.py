@@ -10,6 +10,7 @@ from tests.scenarios.belongings import grown
 from tests.scenarios.years import (
     CLOCK,
     ENDS,
+    LONGEST_AWAY_S,
     MACHINE,
     MINUTE_S,
     MODEM,
@@ -42,7 +43,11 @@ async def restless(years: Years, days: float) -> None:
 
 
 async def one_run(years: Years, warm: float, days: float) -> None:
-    """Live in one run and one boot; what it holds then is what it held when it was warm."""
+    """Live in one run and one boot; what it holds then is what it held when it was warm.
+
+    A dictionary that was once full keeps its size: the longest outage of all comes first.
+    """
+    await years.fault("broker.down", LONGEST_AWAY_S)
     diary = await Diary(years, UPLINK, CLOCK, MACHINE).until(warm)
     before = years.belongings()
     await diary.until(days)

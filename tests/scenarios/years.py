@@ -40,7 +40,8 @@ _EXPECTED: Final = (
     "no_crash",
 )
 # How long brokers and networks are away, from minutes to weeks.
-_AWAY_S: Final = (MINUTE_S, 10 * MINUTE_S, HOUR_S, 6 * HOUR_S, DAY_S, 3 * DAY_S, 21 * DAY_S)
+LONGEST_AWAY_S: Final = 21 * DAY_S
+_AWAY_S: Final = (MINUTE_S, 10 * MINUTE_S, HOUR_S, 6 * HOUR_S, DAY_S, 3 * DAY_S, LONGEST_AWAY_S)
 
 Trouble = Callable[["Years"], Awaitable[None]]
 
