@@ -16,7 +16,7 @@ import asyncio
 import random
 import re
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from functools import partial
@@ -123,6 +123,7 @@ class MortalStage(Stage):
         self._deaf_since_ns: int | None = 0  # until the first one hears
         self._weather: Weather = "up"
         self._owed: list[Json] = []  # what is to be declared of runs that have ended
+        self._kept = defaultdict[str, set[int]](set)  # numbers in rows that a run has left
         if sync_s is not None:
             self.medium("slow", sync_s)
             launcher = "gateway.sim.process.launcher"
@@ -208,13 +209,26 @@ class MortalStage(Stage):
         folder = copy if copy.exists() else self.store
         ends: dict[str, int] = {}
         for row in kept_rows(folder):
-            ends[row.stream] = max(ends.get(row.stream, 0), row.first_seq + len(row.entries))
+            stop = row.first_seq + len(row.entries)
+            ends[row.stream] = max(ends.get(row.stream, 0), stop)
+            self._kept[row.stream].update(range(row.first_seq, stop))
         with closing(sqlite3.connect(folder / _STORE)) as store:
             found = store.execute("SELECT id, clean, next_seq FROM stream").fetchall()
         for stream, is_clean, next_seq in found:
             end = "clean" if is_clean else "unclean"
             least = next_seq if next_seq is not None else ends.get(stream, 0)
             self._owed.append({"stream": stream, "end": end, "nextSeq": least})
+
+    async def rows_arrived(self) -> None:
+        """Wait for every row that a run has left: on a slow medium the ledger excuses more."""
+        judge = self.read()
+        await self.until(
+            lambda: all(
+                numbers <= judge.numbers[stream] | judge.lost.numbers[stream]
+                for stream, numbers in self._kept.items()
+            ),
+            guard_s=HANG_GUARD_S,
+        )
 
     def judge(self) -> None:
         """Judge the whole run, and what was declared of runs that were cut off."""
@@ -241,6 +255,7 @@ async def play(stage: MortalStage, lives: Iterator[Life], kills: int) -> Toll:
             await stage.start_agent()
             await stage.arrived(10)
         await stage.all_arrived(guard_s=HANG_GUARD_S)
+        await stage.rows_arrived()
         await stage.end_agent()
         stage.judge()
     return Toll(

@@ -51,6 +51,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "the connection ended": "die Verbindung endete",
     "certificates renewed": "Zertifikate erneuert",
     "configuration changed": "Konfiguration geändert",
+    "sessions are numbered by the right time": "Sitzungen nach der richtigen Uhrzeit nummeriert",
     "{cause}, and MQTT 5 has worked there before": (
         "{cause}, dabei ging MQTT 5 dort schon einmal"
     ),
