@@ -237,6 +237,11 @@ class Books:
                 if ours and not parcel.committing:
                     yield parcel
 
+    @property
+    def is_committing(self) -> bool:
+        """Whether anything in memory is being committed."""
+        return any(parcel.committing for parcel in self.memory.values())
+
     # -------------------------------------------------------------------------------------- places
     def _moor(self, parcel: Parcel, row: int) -> None:
         berth = parcel.berth = self._berths[row] = Berth(row)

@@ -120,6 +120,8 @@ class Shedding:
             routine = next(self._books.droppable("routine"), None)
         if routine is not None:
             return routine
+        if self._books.is_committing:
+            return None  # there may be routine in it, and that is known in a moment
         return next((each for each in self._books.droppable("event") if not each.in_flight), None)
 
     def _give_up(self, parcel: Parcel, reason: str) -> None:

@@ -235,6 +235,25 @@ def test_what_is_being_committed_is_not_dropped_to_make_room() -> None:
     run(scene, window(8, memory_bytes=60_000))
 
 
+def test_no_event_is_given_up_for_routine_that_is_being_committed() -> None:
+    async def scene(d: Desk) -> None:
+        d.backlog.failing = {"append"}
+        d.offer(d.routine, 40, text="x" * 400)
+        await d.until(lambda: d.delivery.keeper.state == "memory-only")
+        tried, d.backlog.gates["append"] = d.backlog.calls["append"], asyncio.Event()
+        await d.until(lambda: d.backlog.calls["append"] > tried)
+        d.offer(d.event, 200, text="x" * 400)
+        rooms = [d.delivery.has_room]
+        assert d.health.observations.dropped == 0
+        d.backlog.gates["append"].set()
+        await d.until(lambda: d.health.observations.dropped > 0)
+        rooms.append(d.delivery.has_room)
+        assert rooms == [False, True]
+        assert {loss.stream for loss in d.delivery.losses[:1]} == {d.routine.id}
+
+    run(scene, window(8, memory_bytes=60_000))
+
+
 def test_a_store_that_works_again_is_found_out_though_nothing_waits_for_it() -> None:
     async def scene(d: Desk) -> None:
         d.connect()

@@ -233,7 +233,10 @@ class Stage:
                     await asyncio.sleep(POLL_S)
                 return
         said = self.agent.log if self.runs else ""
-        text = f"it did not come about; missing {self.missing()[:5]}; the agent said:\n{said}"
+        status = self._judge.statuses[-1] if self._judge.statuses else {}
+        counted = {name: status.get(name) for name in ("state", "counters", "dropped")}
+        text = f"it did not come about; missing {self.missing()[:5]}; last told {counted};"
+        text += f" the agent said:\n{said}"
         raise AssertionError(text)
 
     def _holds(self, condition: Callable[[], bool]) -> bool:
