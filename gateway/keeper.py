@@ -119,10 +119,8 @@ class Keeper:
 
     @property
     def has_room(self) -> bool:
-        """Whether memory is below its bound; while the store fails, room is made by dropping.
-
-        Not while it is tried again: what is being committed cannot go, and what is newer would.
-        """
+        """Whether memory is below its bound; while the store fails, room is made by dropping."""
+        # Not while it is tried again: what is being committed cannot go, and what is newer would.
         return not self._full() or (bool(self._failures) and not self._books.is_committing)
 
     @property

@@ -171,6 +171,7 @@ def test_one_line_is_logged_per_change_of_state(
 
     async def scenario(place: BlePlace) -> None:
         await place.hears()
+        await place.is_(UP)
         place.world.bluez.power(on=False)
         await place.is_(DOWN)
         place.world.bluez.power(on=True)
