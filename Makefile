@@ -227,20 +227,13 @@ endif
 	@rm -f .venv/.run .venv/.demo .venv/.flash
 	@touch $@
 
-# The fuzzer is made for Linux on x86-64 and a few versions of Python alone: nobody else needs it to work on ugw.
-.venv-fuzz/.made: tools/lock/fuzz.txt
-	@echo 'Setting up .venv-fuzz from $< ...'
-	@rm -rf .venv-fuzz
-	@$(PYTHON) -m venv .venv-fuzz
-	@.venv-fuzz/bin/python -m pip -qq --disable-pip-version-check --no-input install --require-hashes -r $<
-	@touch $@
-
-# Holds GPL-3 code (pyproject.toml, ble-families): never part of .venv, never of what is handed on.
-.venv-differential/.made: tools/lock/differential.txt
-	@echo 'Setting up .venv-differential from $< ...'
-	@rm -rf .venv-differential
-	@$(PYTHON) -m venv .venv-differential
-	@.venv-differential/bin/python -m pip -qq --disable-pip-version-check --no-input install --require-hashes -r $<
+# .venv-fuzz: the fuzzer is made for Linux on x86-64 and a few versions of Python alone, and nobody else needs it.
+# .venv-differential: holds GPL-3 code (pyproject.toml, ble-families), so never part of .venv, never of what is handed on.
+.venv-fuzz/.made .venv-differential/.made: .venv-%/.made: tools/lock/%.txt
+	@echo 'Setting up $(@D) from $< ...'
+	@rm -rf $(@D)
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip -qq --disable-pip-version-check --no-input install --require-hashes -r $<
 	@touch $@
 
 # GPL-2.0+: run as a program, never imported. It comes as source, and is built with what was locked, nothing else.

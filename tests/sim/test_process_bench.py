@@ -355,14 +355,17 @@ def test_nothing_runs_on_when_whoever_has_a_bench_is_interrupted_or_killed(
         stderr=subprocess.DEVNULL,
         text=True,
     ) as doomed:
-        assert doomed.stdout is not None
-        *pids, directory = doomed.stdout.readline().split()
-        assert [pid for pid in pids if alive(int(pid))] == pids
-        children = Path(f"/proc/{pids[0]}/task/{pids[0]}/children")
-        asyncio.run(asyncio.wait_for(until(lambda: bool(children.read_text())), HANG_S))
-        pids += children.read_text().split()
-        doomed.send_signal(how)
-        doomed.wait(HANG_S)
+        try:
+            assert doomed.stdout is not None
+            *pids, directory = doomed.stdout.readline().split()
+            assert [pid for pid in pids if alive(int(pid))] == pids
+            children = Path(f"/proc/{pids[0]}/task/{pids[0]}/children")
+            asyncio.run(asyncio.wait_for(until(lambda: bool(children.read_text())), HANG_S))
+            pids += children.read_text().split()
+            doomed.send_signal(how)
+            doomed.wait(HANG_S)
+        finally:
+            doomed.kill()  # else the end of `with` waits for it, whatever has failed
     if how is signal.SIGINT:
         assert not [pid for pid in pids if alive(int(pid))]
         assert not Path(directory).exists()
