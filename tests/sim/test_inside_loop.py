@@ -1,6 +1,7 @@
 """The loop on virtual time: time, order, refusals, what breaks a run, and how it is suspended."""
 
 import asyncio
+import contextlib
 import contextvars
 import signal
 import socket
@@ -59,6 +60,22 @@ def test_after_months_and_years_a_timer_that_is_due_at_this_moment_fires(bits: i
     run(main(), start_s=2.0**bits + 5.24)
 
 
+@pytest.mark.parametrize("bits", [23, 24, 25, 30])
+def test_after_months_and_years_a_time_some_nanoseconds_away_is_reached(bits: int) -> None:
+    """Such a wait ends at once, for added to the time it is nothing; who asks again is let on."""
+
+    async def main() -> None:
+        loop = running()
+        due_ns = loop.now_ns + 3
+        while (left_ns := due_ns - loop.now_ns) > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left_ns / 1e9):
+                    await asyncio.Event().wait()
+        assert loop.now_ns < due_ns + 1_001
+
+    run(main(), start_s=2.0**bits + 5.24)
+
+
 def test_timers_fire_in_the_order_of_their_times() -> None:
     async def main() -> list[float]:
         fired: list[float] = []
@@ -83,11 +100,14 @@ def test_a_wait_that_nothing_can_end_is_told_with_the_names_of_those_who_wait() 
 
 
 def test_turning_round_instead_of_waiting_is_told() -> None:
-    async def main() -> None:
+    async def turn() -> None:
         while True:  # noqa: ASYNC110 - the very thing that is found out
             await asyncio.sleep(0)
 
-    with pytest.raises(SimulatorError, match="time stands still at 0"):
+    async def main() -> None:
+        await asyncio.create_task(turn(), name="restless")
+
+    with pytest.raises(SimulatorError, match=r"time stands still at 0.*for ever: restless$"):
         run(main())
 
 

@@ -12,7 +12,7 @@ import heapq
 import selectors
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Executor
 from contextvars import Context
 from math import ceil, ulp
@@ -32,7 +32,10 @@ _TICKS_PER_S: Final = 1_000_000
 _NS_PER_TICK: Final = 1_000
 _NS_S: Final = 1e-9
 _NOISE: Final = 5e-4  # ticks: what floating point adds to a sum of nanoseconds
-_STANDSTILL: Final = 100_000  # turns without time passing: somebody waits by turning round
+_STANDSTILL: Final = 100_000  # turns without a timer: somebody waits by turning round
+# No computer takes so many turns in one microsecond. Who waits for the nanoseconds that are left
+# until a time finds it reached then: added to years in seconds, a float does not hold them.
+_TURNS_PER_TICK: Final = 1_000
 _NAMED: Final = 12  # tasks of a deadlock that are told by name
 _REFUSED: Final = (
     "add_reader",
@@ -68,7 +71,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._ticks = round(start_s * _TICKS_PER_S)
         self.now_ns = self._ticks * _NS_PER_TICK  # of virtual time: whole microseconds
         self._now_s = self._ticks / _TICKS_PER_S
-        self._turns = 0  # since time has passed
+        self._turns = 0  # since a timer was due
         self.broken: BaseException | None = None  # what ends the run at its next turn
         self._home = threading.get_ident()
         self._suspended: list[asyncio.Handle] = []
@@ -92,16 +95,21 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             raise _deadlock(self)
         if timeout > 0:
             due = ceil((self._now_s + timeout) * _TICKS_PER_S - _NOISE)
-            self._ticks = max(due, self._ticks + 1)
-            self._now_s = self._ticks / _TICKS_PER_S
-            self.now_ns = self._ticks * _NS_PER_TICK
+            self._pass_until(max(due, self._ticks + 1))
             self._turns = 0
-            self._see_what_is_due()
         else:
             self._turns += 1
             if self._turns > _STANDSTILL:
                 raise _standstill(self)
+            if self._turns % _TURNS_PER_TICK == 0:
+                self._pass_until(self._ticks + 1)
         return []
+
+    def _pass_until(self, ticks: int) -> None:
+        self._ticks = ticks
+        self._now_s = ticks / _TICKS_PER_S
+        self.now_ns = ticks * _NS_PER_TICK
+        self._see_what_is_due()
 
     def _see_what_is_due(self) -> None:
         """Let asyncio see a timer that is due at this very moment.
@@ -234,15 +242,25 @@ def _refusal(name: str) -> Callable[..., NoReturn]:
 
 
 def _deadlock(loop: VirtualLoop) -> SimulatorError:
-    waiting = sorted(task.get_name() for task in asyncio.all_tasks(loop))
-    names = ", ".join(waiting[:_NAMED]) + (", ..." if len(waiting) > _NAMED else "")
-    cause = f"nothing can happen any more at {loop.time():.6f} s, and these wait: {names}"
+    waiting = _named(task.get_name() for task in asyncio.all_tasks(loop))
+    cause = f"nothing can happen any more at {loop.time():.6f} s, and these wait: {waiting}"
     return SimulatorError(cause, "what should have woken them?")
 
 
 def _standstill(loop: VirtualLoop) -> SimulatorError:
-    cause = f"time stands still at {loop.time():.6f} s: something turns round for ever"
-    return SimulatorError(cause, "let it wait for an event or a time, not for a next turn")
+    callbacks = [getattr(handle, "_callback", None) for handle in _ready(loop)]
+    turning = _named({_name(getattr(each, "__self__", each)) for each in callbacks})
+    cause = f"time stands still at {loop.time():.6f} s, and these turn round for ever: {turning}"
+    return SimulatorError(cause, "let them wait for an event or a time, not for a next turn")
+
+
+def _named(names: Iterable[str]) -> str:
+    found = sorted(names)
+    return ", ".join(found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
+
+
+def _name(owner: object) -> str:
+    return owner.get_name() if isinstance(owner, asyncio.Task) else repr(owner)
 
 
 def _keep_first(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
