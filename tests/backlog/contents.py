@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+from gateway.backlog.sqlite import seal
 from gateway.backlog.sqlite.schema import packed
 from gateway.backlog.sqlite.tally import ROWS_BETWEEN
 from gateway.model import Bundle
@@ -73,8 +74,8 @@ def content_of(store: sqlite3.Connection) -> Content:
         state=hash(tuple(tables.values())),
         rows={row[0]: hash(row[-1]) for row in tables["bundle"]},
         numbers=frozenset((stream, n) for stream, a, b in ranges for n in range(a, b + 1)),
-        counters=dict(tables["counter"]),
-        words=dict(tables["memory"]),
+        counters={address: value for address, value, _ in tables["counter"]},
+        words={key: value for key, value, _ in tables["memory"]},
         session=store.execute("SELECT session FROM installation").fetchone()[0],
         streams=frozenset(row[0] for row in tables["stream"]),
     )
@@ -82,6 +83,8 @@ def content_of(store: sqlite3.Connection) -> Content:
 
 def wrong_with(store: sqlite3.Connection) -> str:
     """Say what is wrong with a file that a start takes for sound, empty: nothing."""
+    if table := seal.broken(store):
+        return f"a row has another's seal in {table}"
     (sound,) = store.execute("PRAGMA integrity_check").fetchone()
     *tally, next_row = store.execute(
         "SELECT bundles, observations, events, next_row FROM tally"

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from gateway.backlog.sqlite import tables
+from gateway.backlog.sqlite import seal, tables
 from gateway.backlog.sqlite.connection import connect
 from gateway.backlog.sqlite.database import Database
 from gateway.backlog.sqlite.file import Limits
@@ -135,7 +135,9 @@ def lived(directory: Path, *, cut_off: bool) -> Kept:
             life.keep(event, 1)
     life.store.close((routine, event), {})
     with closing(connect(directory / FILE)) as medium:
-        medium.execute("UPDATE installation SET session = session - 86400000")  # made yesterday
+        (session,) = medium.execute("SELECT session FROM installation").fetchone()
+        yesterday = seal.sealed(session - 86_400_000)  # when it was made
+        medium.execute(seal.update("installation"), yesterday)
     routine, event = life.begin("B")
     rows = sorted(life.rows)
     life.settle(rows[10:60])

@@ -81,13 +81,12 @@ class Disk(apsw.VFS):
         self._fault = fault
 
     def did(self, operation: Operation) -> None:
-        if isinstance(operation, Sync) and self._sync_fails(operation.file):
-            self.operations.append(Lost(operation.file))
-            fault = io_error(apsw.SQLITE_IOERR_FSYNC)
-            raise fault()
         fails = self._fault is not None and len(self.operations) in self._failing
-        is_lost = fails and isinstance(operation, Sync)
-        self.operations.append(Lost(operation.file) if is_lost else operation)
+        if isinstance(operation, Sync) and (self._sync_fails(operation.file) or fails):
+            self.operations.append(Lost(operation.file))
+            fault = io_error(apsw.SQLITE_IOERR_FSYNC)  # whatever the cause, SQLite says this
+            raise fault()
+        self.operations.append(operation)
         if fails and self._fault is not None:
             raise self._fault()
 

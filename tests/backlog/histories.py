@@ -19,7 +19,7 @@ class History(NamedTuple):
     """How large the store may be, after how many pages it makes a checkpoint, and what is done.
 
     `checkpoint`: 256 is the real one; less of them let a short history have many.
-    `begins`: with nothing, or with a store of version 1.
+    `begins`: with nothing, or with a store of an earlier version.
     """
 
     max_bytes: int
@@ -67,7 +67,7 @@ def histories(least: int = 20, most: int = 40) -> st.SearchStrategy[History]:
         History,
         st.sampled_from((512_000_000, 200_000, 100_000)),
         st.sampled_from((256, 24, 6)),
-        st.sampled_from(("nothing", "nothing", "version 1")),
+        st.sampled_from(("nothing", "nothing", "version 1", "version 2")),
         st.lists(acts(), min_size=least, max_size=most).map(tuple),
     )
 

@@ -16,7 +16,7 @@ from unittest import mock
 import apsw
 
 from gateway.backlog.sqlite import file as store_file
-from gateway.backlog.sqlite import opening
+from gateway.backlog.sqlite import opening, soundness
 from gateway.backlog.sqlite.connection import connect
 from gateway.backlog.sqlite.database import Database
 from gateway.backlog.sqlite.file import Limits
@@ -128,11 +128,11 @@ class Lives:
 
     # ------------------------------------------------------------------------------ begin and end
     def _begin(self) -> None:
-        if self._history.begins != "version 1":
+        if self._history.begins == "nothing":
             self._begin_life({}, Promise(0))
             return
         folder = self._folder()
-        old_store(folder)
+        old_store(folder, int(self._history.begins.removeprefix("version ")))
         self._go_on(files_in(folder), Promise(0))
 
     def _begin_life(self, files: Mapping[str, bytes], promise: Promise) -> None:
@@ -471,7 +471,7 @@ def found_in(
     """Let the agent's own start find files; the connection, and where it put a damaged file."""
     put_files(folder, files)
     # Its deadline is a thread, which takes longer than the check itself.
-    with mock.patch.object(opening, "_at_most", return_value=nullcontext()):
+    with mock.patch.object(soundness, "_at_most", return_value=nullcontext()):
         found = opening.find_store(folder, connect, max_bytes)
     with closing(found.connection):
         yield found.connection, found.quarantined

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from gateway.backlog.sqlite import SqliteBacklog, opening
+from gateway.backlog.sqlite import SqliteBacklog, opening, soundness
 from gateway.backlog.sqlite.connection import Connect, connect
 from gateway.model import Loss, Recovery
 from tests.backlog.places import AT, bundle, run_streams
@@ -324,7 +324,7 @@ def test_a_check_that_takes_too_long_is_given_up_and_the_store_opens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(tmp_path)
-    monkeypatch.setattr(opening, "CHECK_S", 0.01)
+    monkeypatch.setattr(soundness, "CHECK_S", 0.01)
     recovery, found = start(tmp_path, connect=slow_check)
     assert recovery.quarantined == ""
     assert len(found) == BUNDLES

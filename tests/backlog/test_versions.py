@@ -12,7 +12,7 @@ from gateway.backlog.sqlite import SqliteBacklog
 from gateway.backlog.sqlite.connection import Connect, connect
 from gateway.backlog.sqlite.schema import INSERT_BUNDLE, row_of
 from gateway.errors import BacklogError
-from gateway.model import Bundle, PreviousStream, Recovery
+from gateway.model import Bundle, Loss, Moment, PreviousStream, Recovery
 from tests.backlog.places import AT, bundle, run_streams
 
 # As version 1 made it.
@@ -42,23 +42,64 @@ INSERT INTO stream VALUES('OLD-ROUTINE', 'routine', 1, 1, 99), ('OLD-EVENT', 'ev
 INSERT INTO stream VALUES('A-ROUTINE', 'routine', 2, 0, NULL), ('A-EVENT', 'event', 2, 0, NULL);
 PRAGMA user_version=1;
 """
+# What version 2 made of it, and had written since.
+VERSION_2: Final = """
+ALTER TABLE stream ADD COLUMN kept_seq INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE tally(
+    next_row INTEGER NOT NULL,
+    bundles INTEGER NOT NULL,
+    observations INTEGER NOT NULL,
+    events INTEGER NOT NULL) STRICT;
+CREATE TABLE loss(
+    id INTEGER PRIMARY KEY,
+    stream TEXT NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    boot TEXT NOT NULL,
+    at_ns INTEGER NOT NULL,
+    wall_offset_ns INTEGER) STRICT;
+CREATE TABLE aside(
+    id INTEGER PRIMARY KEY,
+    stream TEXT NOT NULL,
+    klass TEXT NOT NULL CHECK(klass IN ('routine', 'event')),
+    first_seq INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    boot TEXT NOT NULL,
+    at_ns INTEGER NOT NULL,
+    wall_offset_ns INTEGER,
+    body BLOB NOT NULL) STRICT;
+CREATE TABLE memory(
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO tally VALUES(5, 0, 0, 0);
+INSERT INTO loss VALUES(4, 'OLD-ROUTINE', 3, 9, 'full', 'before', 7, NULL);
+INSERT INTO memory VALUES('mqtt5', 'yes');
+PRAGMA user_version=2;
+"""
+SCRIPTS: Final = {1: VERSION_1, 2: VERSION_1 + VERSION_2}
+LOSSES: Final = {1: (), 2: (Loss("OLD-ROUTINE", 3, 9, "full", Moment("before", 7, None)),)}
+MEMORIES: Final[dict[int, dict[str, str]]] = {1: {}, 2: {"mqtt5": "yes"}}
 
 
-def old_store(directory: Path) -> list[Bundle]:
-    """Make a store of version 1 whose run was cut off; the bundles in it."""
+def old_store(directory: Path, version: int = 1) -> list[Bundle]:
+    """Make a store of an earlier version whose run was cut off; the bundles in it."""
     directory.mkdir(exist_ok=True)
     routine, event = run_streams("A")
     kept = [bundle(routine, 7), bundle(event), bundle(routine, 40), bundle(event)]
     with closing(sqlite3.connect(directory / "backlog.db", isolation_level=None)) as store:
-        store.executescript(VERSION_1)
+        store.executescript(SCRIPTS[version])
         store.executemany(INSERT_BUNDLE, [row_of(5 + n, each) for n, each in enumerate(kept)])
     return kept
 
 
-def _taken_over(recovery: Recovery) -> None:
+def _taken_over(recovery: Recovery, version: int) -> None:
     assert (recovery.bundles, recovery.observations, recovery.session) == (4, 49, 3000)
     assert (recovery.counters, recovery.unclean) == ({"one": 7}, True)
-    assert (recovery.losses, recovery.memories, recovery.quarantined) == ((), {}, "")
+    assert (recovery.losses, recovery.quarantined) == (LOSSES[version], "")
+    assert recovery.memories == MEMORIES[version]
     assert recovery.previous == (
         PreviousStream("OLD-EVENT", "event", clean=True, next_seq=0),
         PreviousStream("OLD-ROUTINE", "routine", clean=True, next_seq=99),
@@ -67,13 +108,16 @@ def _taken_over(recovery: Recovery) -> None:
     )
 
 
-def test_a_store_of_version_1_is_taken_over_with_all_it_holds(tmp_path: Path) -> None:
-    kept = old_store(tmp_path)
+@pytest.mark.parametrize("version", SCRIPTS)
+def test_a_store_of_an_earlier_version_is_taken_over_with_all_it_holds(
+    tmp_path: Path, version: int
+) -> None:
+    kept = old_store(tmp_path, version)
 
     async def main() -> None:
         backlog = SqliteBacklog(tmp_path)
         routine, event = run_streams("B")
-        _taken_over(await backlog.open((routine, event)))
+        _taken_over(await backlog.open((routine, event)), version)
         assert await backlog.append([bundle(event)], {}) == (9,)
         leased = await backlog.lease(9)
         assert [each.row for each in leased] == [5, 6, 7, 8]
@@ -82,7 +126,8 @@ def test_a_store_of_version_1_is_taken_over_with_all_it_holds(tmp_path: Path) ->
         await backlog.close((routine, event), {})
         after = SqliteBacklog(tmp_path)
         recovery = await after.open(run_streams("C"))
-        assert (recovery.bundles, len(recovery.losses), recovery.quarantined) == (4, 1, "")
+        assert (recovery.bundles, recovery.quarantined) == (4, "")
+        assert recovery.losses[:-1] == LOSSES[version]
         await after.close((), {})
 
     asyncio.run(main())
@@ -105,7 +150,7 @@ class Interrupted(sqlite3.Connection):
         return super().execute(sql, values)
 
 
-@pytest.mark.parametrize("at", [1, 4, 8, 12, 13])
+@pytest.mark.parametrize("at", [1, 4, 8, 16, 24, 32])
 def test_a_takeover_that_fails_leaves_the_old_store_for_the_next_start(
     tmp_path: Path, at: int
 ) -> None:
@@ -129,14 +174,15 @@ def test_a_takeover_that_fails_leaves_the_old_store_for_the_next_start(
             assert version == 1
             assert Failing.seen >= at
         after = SqliteBacklog(tmp_path)
-        _taken_over(await after.open(run_streams("B")))
+        _taken_over(await after.open(run_streams("B")), 1)
         await after.close((), {})
 
     asyncio.run(main())
 
 
-def test_a_damaged_store_of_version_1_is_salvaged(tmp_path: Path) -> None:
-    old_store(tmp_path)
+@pytest.mark.parametrize("version", SCRIPTS)
+def test_a_damaged_store_of_an_earlier_version_is_salvaged(tmp_path: Path, version: int) -> None:
+    old_store(tmp_path, version)
     with closing(connect(tmp_path / "backlog.db")) as store:
         store.execute("PRAGMA writable_schema=ON")
         store.execute("DELETE FROM sqlite_schema WHERE name = 'installation'")
@@ -147,6 +193,8 @@ def test_a_damaged_store_of_version_1_is_salvaged(tmp_path: Path) -> None:
         assert recovery.quarantined == backlog.quarantined != ""
         assert (recovery.bundles, recovery.observations) == (4, 49)
         assert [each.next_seq for each in recovery.previous] == [0, 99, 2, 47]
+        assert (recovery.losses, recovery.memories) == (LOSSES[version], MEMORIES[version])
+        assert recovery.counters == {"one": 7}
         await backlog.close((), {})
 
     asyncio.run(main())
@@ -157,7 +205,7 @@ def test_a_store_of_a_later_version_is_set_aside_and_its_bundles_taken_over(
 ) -> None:
     old_store(tmp_path)
     with closing(connect(tmp_path / "backlog.db")) as store:
-        store.execute("PRAGMA user_version=3")
+        store.execute("PRAGMA user_version=4")
 
     async def main() -> None:
         backlog = SqliteBacklog(tmp_path)

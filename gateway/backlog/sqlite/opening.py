@@ -11,26 +11,19 @@ import logging
 import math
 import os
 import sqlite3
-import threading
 import time
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from gateway.backlog.sqlite import log_file, tally
-from gateway.backlog.sqlite.connection import (
-    Connect,
-    is_damage,
-    is_failed_sync,
-    is_interruption,
-    prepare,
-)
+from gateway.backlog.sqlite import log_file, seal, tally
+from gateway.backlog.sqlite.connection import Connect, is_damage, is_failed_sync, prepare
 from gateway.backlog.sqlite.medium import free_bytes
 from gateway.backlog.sqlite.salvage import salvage
-from gateway.backlog.sqlite.schema import PAGE_BYTES, TABLES, TABLES_2, VERSION
+from gateway.backlog.sqlite.schema import PAGE_BYTES, TABLES, VERSION
+from gateway.backlog.sqlite.soundness import DamageError, require_sound
 from gateway.errors import BacklogError
 
 FILE: Final = "backlog.db"
@@ -38,17 +31,12 @@ NEW: Final = "backlog.db.new"
 READY: Final = "backlog.db.ready"
 CORRUPT: Final = "backlog.db.corrupt-"
 LOCK: Final = "backlog.lock"
-# With a connection's usual work, the agent starts within 10 s in any state of the store.
-CHECK_S: Final = 2.0
+# With what a check may take and a connection's usual work, the agent starts within 10 s in any
+# state of the store.
 SALVAGE_S: Final = 5.0
 MAX_QUARANTINED: Final = 2
-_OLD_VERSION: Final = 1
 
 log = logging.getLogger(__name__)
-
-
-class DamageError(Exception):
-    """What the file holds is not a store of this version."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -107,6 +95,7 @@ def find_as_it_is(directory: Path, connect: Connect, max_bytes: int) -> sqlite3.
     try:
         prepare(connection, max_bytes)
         version = connection.execute("PRAGMA user_version").fetchone()[0]
+        table = seal.broken(connection) if version == VERSION else ""
         tally.current(connection)
     except sqlite3.Error as error:
         connection.close()
@@ -116,6 +105,9 @@ def find_as_it_is(directory: Path, connect: Connect, max_bytes: int) -> sqlite3.
     if version != VERSION:
         connection.close()
         raise _to_be_mended(path, f"is of schema version {version} instead of {VERSION}")
+    if table:
+        connection.close()
+        raise _to_be_mended(path, f"is damaged: a row is not as it was written in {table}")
     return connection
 
 
@@ -142,7 +134,7 @@ def _find(directory: Path, connect: Connect, max_bytes: int) -> Found:
     connection = connect(path)
     try:
         prepare(connection, max_bytes)
-        _inspect(connection, is_log_damaged=is_log_damaged)
+        require_sound(connection, is_log_damaged=is_log_damaged)
         _empty_log(directory, connection)
     # SQLite's own words may quote what is no text.
     except (sqlite3.Error, DamageError, UnicodeDecodeError) as error:
@@ -213,73 +205,6 @@ def _write_durably(path: Path, data: bytes) -> None:
         os.fsync(descriptor)
 
 
-# --------------------------------------------------------------------------------------- checking
-def _inspect(connection: sqlite3.Connection, *, is_log_damaged: bool) -> None:
-    """Raise what is wrong with the file: where a run reads at once, and what CHECK_S can find."""
-    if is_log_damaged:
-        cause = "commits in the log do not read"
-        raise DamageError(cause)
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == _OLD_VERSION:
-        _migrate(connection)
-    elif version != VERSION:
-        cause = f"schema version {version} instead of {VERSION}"
-        raise DamageError(cause)
-    for table in ("stream", "counter", "installation", "loss", "memory"):
-        connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - our own names
-    for table in ("tally", "installation"):
-        _require_numbers(connection, table)
-    found = tally.current(connection)
-    with _at_most(connection, CHECK_S):
-        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if verdict != "ok":
-            raise DamageError(verdict)
-        # A medium that loses a write leaves pages that are sound and out of date.
-        if tally.counted(connection) != found:
-            cause = "the rows are not those that were counted"
-            raise DamageError(cause)
-
-
-def _require_numbers(connection: sqlite3.Connection, table: str) -> None:
-    rows = connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - our own names
-    if len(rows) != 1:
-        cause = f"{len(rows)} rows instead of 1 in {table}"
-        raise DamageError(cause)
-    if not all(isinstance(value, int) and value >= 0 for value in rows[0]):
-        cause = f"no numbers in {table}"
-        raise DamageError(cause)
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    """Make a store of version 1 one of version 2: all it holds stays where it is."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for statement in TABLES_2:
-            connection.execute(statement)
-        tally.count_all(connection)
-        connection.execute(f"PRAGMA user_version={VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-@contextmanager
-def _at_most(connection: sqlite3.Connection, seconds: float) -> Generator[None]:
-    # A timer, for a progress handler is not asked within the check of a b-tree (SQLite 3.40).
-    timer = threading.Timer(seconds, connection.interrupt)
-    timer.start()
-    try:
-        yield
-    except sqlite3.Error as error:
-        if not is_interruption(error):
-            raise
-    finally:
-        timer.cancel()
-        timer.join()
-
-
 # -------------------------------------------------------------------------------------- replacing
 def replace(
     directory: Path, connect: Connect, old: sqlite3.Connection, seconds: float | None
@@ -341,10 +266,13 @@ def _number_sessions(connection: sqlite3.Connection) -> None:
 
     Where none is known, wall time in ms is above them all: there are fewer attempts to connect.
     """
+    # A damaged file may have had several; below the highest none is free.
+    highest = "SELECT rowid FROM installation ORDER BY session DESC LIMIT 1"
+    connection.execute(f"DELETE FROM installation WHERE rowid NOT IN ({highest})")  # noqa: S608
     if connection.execute("SELECT count(*) FROM installation").fetchone()[0]:
         return
     session = time.time_ns() // 1_000_000
-    connection.execute("INSERT INTO installation(session) VALUES(?)", (session,))
+    connection.execute(seal.insert("installation"), seal.sealed(session))
 
 
 def _put_in_place(directory: Path) -> str:

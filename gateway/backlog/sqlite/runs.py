@@ -1,9 +1,10 @@
 """The streams of this run and of earlier ones, as the file records them: the table `stream`."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gateway.backlog import MOST_PREVIOUS
+from gateway.backlog.sqlite import seal
 from gateway.model import PreviousStream, Stream
 
 
@@ -22,8 +23,8 @@ def begin(
     found = connection.execute(select).fetchall()
     last_run = max((run for *_, run in found), default=0)
     connection.executemany(
-        "INSERT INTO stream(id, klass, run) VALUES(?, ?, ?)",
-        [(stream.id, stream.klass, last_run + 1) for stream in streams],
+        seal.insert("stream"),
+        [seal.sealed(stream.id, stream.klass, last_run + 1, 0, None, 0) for stream in streams],
     )
     previous = tuple(
         PreviousStream(id=id_, klass=klass, clean=bool(clean), next_seq=next_seq)
@@ -34,11 +35,13 @@ def begin(
 
 def _judge(connection: sqlite3.Connection) -> None:
     """Say where streams ended that were not closed; rows the tally does not know are looked at."""
-    connection.execute(
-        "UPDATE stream SET next_seq = max(kept_seq, coalesce((SELECT max(first_seq + count)"
+    select = (
+        "SELECT id, max(kept_seq, coalesce((SELECT max(first_seq + count)"
         " FROM bundle WHERE bundle.id >= (SELECT next_row FROM tally)"
-        " AND bundle.stream = stream.id), 0)) WHERE next_seq IS NULL"
+        " AND bundle.stream = stream.id), 0)) FROM stream WHERE next_seq IS NULL"
     )
+    for id_, next_seq in connection.execute(select).fetchall():
+        seal.amend(connection, "stream", id_, {"next_seq": next_seq})
 
 
 def _forget_oldest(connection: sqlite3.Connection) -> None:
@@ -63,10 +66,16 @@ def forget_before(connection: sqlite3.Connection, run: int) -> None:
 
 def end(connection: sqlite3.Connection, streams: Sequence[Stream]) -> None:
     """Record that streams ended cleanly."""
-    connection.executemany(
-        "UPDATE stream SET clean = 1, next_seq = ? WHERE id = ?",
-        [(stream.next_seq, stream.id) for stream in streams],
-    )
+    for stream in streams:
+        seal.amend(connection, "stream", stream.id, {"clean": 1, "next_seq": stream.next_seq})
+
+
+def keep(connection: sqlite3.Connection, ends: Mapping[str, int]) -> None:
+    """Record how far streams are kept, where that has changed."""
+    select = "SELECT id FROM stream WHERE id = ? AND kept_seq <> ?"
+    for stream, end in ends.items():
+        if connection.execute(select, (stream, end)).fetchone():
+            seal.amend(connection, "stream", stream, {"kept_seq": end})
 
 
 def is_open(connection: sqlite3.Connection) -> bool:

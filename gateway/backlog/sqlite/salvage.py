@@ -10,34 +10,17 @@ import contextlib
 import itertools
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from gateway.backlog.sqlite import missing, tables
+from gateway.backlog.sqlite import missing, seal, tables
 from gateway.backlog.sqlite.schema import INSERT_BUNDLE, unpacked
 from gateway.backlog.sqlite.walk import NOWHERE, Walk, until_damage
 
 log = logging.getLogger(__name__)
 
-_LOSS: Final = "stream, first, last, reason, boot, at_ns, wall_offset_ns"
-_ASIDE: Final = "stream, klass, first_seq, count, size, reason, boot, at_ns, wall_offset_ns, body"
-_COPIED: Final = (
-    (
-        "SELECT id, klass, run, clean, next_seq FROM stream",
-        "INSERT OR IGNORE INTO stream(id, klass, run, clean, next_seq) VALUES(?, ?, ?, ?, ?)",
-    ),
-    (
-        "SELECT address, value FROM counter",
-        "INSERT OR IGNORE INTO counter(address, value) VALUES(?, ?)",
-    ),
-    ("SELECT kept_seq, id FROM stream", "UPDATE stream SET kept_seq = ? WHERE id = ?"),
-    ("SELECT key, value FROM memory", "INSERT OR IGNORE INTO memory(key, value) VALUES(?, ?)"),
-    (
-        "SELECT session FROM installation LIMIT 1",
-        "INSERT INTO installation(session) VALUES(?)",
-    ),
-)
-_STEPPED_OVER: Final = (("loss", _LOSS), ("aside", _ASIDE))
+_READ: Final = ("stream", "counter", "memory", "installation")  # up to the first damage
+_STEPPED_OVER: Final[Sequence[tuple[str, Sequence[str]]]] = (("loss", ()), ("aside", ("body",)))
 
 
 def salvage(
@@ -51,12 +34,9 @@ def salvage(
     damaged.execute("PRAGMA writable_schema=ON")
     # What is no text is bytes then: one altered letter does not hide the rows behind it.
     damaged.text_factory = _text
-    for select, insert in _COPIED:
-        for values in until_damage(damaged, select):
-            # A value that does not fit the tables is damage too, and is left behind.
-            with contextlib.suppress(sqlite3.IntegrityError):
-                fresh.execute(insert, values)
-    copied = [_copy(damaged, fresh, table, columns) for table, columns in _STEPPED_OVER]
+    for table in _READ:
+        _read(damaged, fresh, table)
+    copied = [_copy(damaged, fresh, table, more) for table, more in _STEPPED_OVER]
     walk = Walk(damaged, "bundle", "body")
     _copy_bundles(walk, fresh, is_late)
     tables.add_losses(fresh, missing.losses(fresh, walk, _tally(damaged)))
@@ -92,28 +72,65 @@ def _copy_bundles(walk: Walk, fresh: sqlite3.Connection, is_late: Callable[[], b
 
 def _tally(damaged: sqlite3.Connection) -> tuple[int, int] | None:
     """Return the row from which on nothing was deleted, and how many are kept below it."""
-    for next_row, bundles in until_damage(damaged, "SELECT next_row, bundles FROM tally"):
+    for next_row, bundles, *_ in _sound_rows(damaged, "tally"):
         if isinstance(next_row, int) and isinstance(bundles, int):
             return next_row, bundles
     return None
 
 
+def _read(damaged: sqlite3.Connection, fresh: sqlite3.Connection, table: str) -> None:
+    """Copy a table up to its first damage, without rows that are not as they were written."""
+    insert = seal.insert(table, verb="INSERT OR IGNORE")
+    for row in _sound_rows(damaged, table):
+        # A value that does not fit the tables is damage too, and is left behind.
+        with contextlib.suppress(sqlite3.IntegrityError):
+            fresh.execute(insert, row)
+
+
+def _sound_rows(damaged: sqlite3.Connection, table: str) -> Iterator[tuple[object, ...]]:
+    names = _columns(damaged, table)
+    select = f"SELECT {', '.join(names)} FROM {table}"  # noqa: S608 - our own words
+    for values in until_damage(damaged, select):
+        if row := _carried(table, names, values):
+            yield row
+
+
 def _copy(
-    damaged: sqlite3.Connection, fresh: sqlite3.Connection, table: str, columns: str
+    damaged: sqlite3.Connection, fresh: sqlite3.Connection, table: str, more: Sequence[str]
 ) -> bool:
     """Copy a table past its damages; whether there were none."""
-    places = ", ".join("?" * len(columns.split(",")))
-    insert = f"INSERT INTO {table}({columns}) VALUES({places})"
-    walk = Walk(damaged, table, columns)
+    names = _columns(damaged, table, more)
+    insert = seal.insert(table, *more)
+    walk = Walk(damaged, table, ", ".join(names))
     for _, *values in walk.rows(0, NOWHERE):
         try:
-            fresh.execute(insert, values)
+            if row := _carried(table, names, values, more):
+                fresh.execute(insert, row)
+            else:
+                walk.is_damaged = True
         except sqlite3.IntegrityError:
             walk.is_damaged = True
     if walk.is_damaged or not _is_sound(damaged, table):
         log.error("store damaged, not all rows could be read table=%s", table)
         return False
     return True
+
+
+def _columns(damaged: sqlite3.Connection, table: str, more: Sequence[str] = ()) -> Sequence[str]:
+    """Return the columns to be read; an earlier version did not have all of them."""
+    found = {name for _, name, *_ in until_damage(damaged, f"PRAGMA table_info({table})")}
+    return [name for name in (*seal.COLUMNS[table], "seal", *more) if name in found or not found]
+
+
+def _carried(
+    table: str, names: Sequence[str], values: Sequence[object], more: Sequence[str] = ()
+) -> tuple[object, ...] | None:
+    """Return a row for the new file; None when it is not as it was written."""
+    given = dict(zip(names, values, strict=True))
+    own = [given.get(name, 0) for name in seal.COLUMNS[table]]
+    if "seal" in given and not seal.is_whole((*own, given["seal"])):
+        return None
+    return (*seal.sealed(*own), *(given[name] for name in more))
 
 
 def _is_sound(damaged: sqlite3.Connection, table: str) -> bool:

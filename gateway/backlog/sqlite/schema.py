@@ -17,6 +17,8 @@ tables are STRICT and say what they hold, so that quick_check notices what does 
     loss          what will never come and is not yet known to the broker, oldest first.
     aside         what the broker will never take, for people to look into, oldest first.
     memory        words kept for the runs to come.
+
+All but `bundle`, whose body has one, have a checksum of each row in the column `seal` (seal.py).
 """
 
 import zlib
@@ -24,9 +26,10 @@ from typing import Final
 
 import msgspec
 
+from gateway.backlog.sqlite import seal
 from gateway.model import Bundle
 
-VERSION: Final = 2
+VERSION: Final = 3
 PAGE_BYTES: Final = 4096
 MOST_OBSERVATIONS: Final = 100  # of a bundle (docs/reference/schema.md)
 
@@ -101,7 +104,11 @@ TABLES_2: Final = (
         key TEXT PRIMARY KEY,
         value TEXT NOT NULL) STRICT, WITHOUT ROWID""",
 )
-TABLES: Final = (*_TABLES_1, *TABLES_2)
+# What version 3 added.
+TABLES_3: Final = tuple(
+    f"ALTER TABLE {table} ADD COLUMN seal INTEGER NOT NULL DEFAULT 0" for table in seal.COLUMNS
+)
+TABLES: Final = (*_TABLES_1, *TABLES_2, *TABLES_3)
 
 INSERT_BUNDLE: Final = (
     "INSERT INTO bundle(id, stream, klass, first_seq, count, body) VALUES(?, ?, ?, ?, ?, ?)"

@@ -8,19 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway.backlog import SESSIONS_PER_RESERVATION, ranges
+from gateway.backlog.sqlite import seal
 from gateway.backlog.sqlite.schema import packed
 from gateway.model import Aside, Loss, Moment, Row
 
-_INSERT_LOSS: Final = (
-    "INSERT INTO loss(stream, first, last, reason, boot, at_ns, wall_offset_ns)"
-    " VALUES(?, ?, ?, ?, ?, ?, ?)"
-)
+_INSERT_LOSS: Final = seal.insert("loss")
 _NEAR: Final = "WHERE stream = ? AND reason = ? AND first <= ? + 1 AND last >= ? - 1"
 _DELETE_NEAR: Final = f"DELETE FROM loss {_NEAR}"  # noqa: S608 - our own words
-_INSERT_ASIDE: Final = (
-    "INSERT INTO aside(stream, klass, first_seq, count, size, reason, boot, at_ns,"
-    " wall_offset_ns, body) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
+_PUT_COUNTER: Final = seal.insert("counter", verb="INSERT OR REPLACE")
+_INSERT_ASIDE: Final = seal.insert("aside", "body")
 
 
 # ---------------------------------------------------------------------------------------- losses
@@ -44,12 +40,12 @@ def add_losses(connection: sqlite3.Connection, losses_: Sequence[Loss]) -> None:
         near = (loss.stream, loss.reason, loss.last, loss.first)
         merged = ranges.grown(loss, _losses(connection, _NEAR, near))
         connection.execute(_DELETE_NEAR, near)
-        connection.execute(_INSERT_LOSS, _values(merged))
+        connection.execute(_INSERT_LOSS, seal.sealed(*_values(merged)))
     (count,) = connection.execute("SELECT count(*) FROM loss").fetchone()
     if losses_ and count > ranges.MAX_LOSSES:
         bounded = ranges.bounded(losses(connection))
         connection.execute("DELETE FROM loss")
-        connection.executemany(_INSERT_LOSS, [_values(each) for each in bounded])
+        connection.executemany(_INSERT_LOSS, [seal.sealed(*_values(each)) for each in bounded])
 
 
 def forget_losses(connection: sqlite3.Connection, losses_: Sequence[Loss]) -> None:
@@ -107,18 +103,9 @@ def aside_totals(connection: sqlite3.Connection) -> tuple[int, int]:
 
 def _aside_values(aside: Aside, at: Moment) -> tuple[object, ...]:
     bundle = aside.bundle
-    return (
-        bundle.stream,
-        bundle.klass,
-        bundle.first_seq,
-        len(bundle.entries),
-        bundle.size,
-        aside.reason,
-        at.boot,
-        at.at_ns,
-        at.wall_offset_ns,
-        packed(bundle),
-    )
+    head = (bundle.stream, bundle.klass, bundle.first_seq, len(bundle.entries), bundle.size)
+    values = seal.sealed(*head, aside.reason, at.boot, at.at_ns, at.wall_offset_ns)
+    return (*values, packed(bundle))
 
 
 # ------------------------------------------------------------------------- words and numbers
@@ -131,7 +118,7 @@ def remember(connection: sqlite3.Connection, key: str, value: str) -> None:
     """Keep a word, or forget it when it is empty."""
     connection.execute("DELETE FROM memory WHERE key = ?", (key,))
     if value:
-        connection.execute("INSERT INTO memory(key, value) VALUES(?, ?)", (key, value))
+        connection.execute(seal.insert("memory"), seal.sealed(key, value))
 
 
 def counters(connection: sqlite3.Connection) -> dict[str, int]:
@@ -141,14 +128,14 @@ def counters(connection: sqlite3.Connection) -> dict[str, int]:
 
 def put_counters(connection: sqlite3.Connection, changed: Mapping[str, int]) -> None:
     """Write replay counters."""
-    connection.executemany(
-        "INSERT OR REPLACE INTO counter(address, value) VALUES(?, ?)", list(changed.items())
-    )
+    rows = [seal.sealed(address, value) for address, value in changed.items()]
+    connection.executemany(_PUT_COUNTER, rows)
 
 
 def reserve_sessions(connection: sqlite3.Connection, least: int = 0) -> int:
     """Reserve a block of session numbers, none below `least`; the first of them."""
     reserved: int = connection.execute("SELECT session FROM installation").fetchone()[0]
     first = max(least, reserved)
-    connection.execute("UPDATE installation SET session = ?", (first + SESSIONS_PER_RESERVATION,))
+    after = seal.sealed(first + SESSIONS_PER_RESERVATION)
+    connection.execute(seal.update("installation"), after)
     return first

@@ -10,11 +10,13 @@ from typing import Final, Self
 
 import msgspec
 
+from gateway.backlog.sqlite import runs, seal
 from gateway.model import Bundle, ObservationClass, Row
 
 # Appended rows after which it is written, so that a start never counts more than these.
 ROWS_BETWEEN: Final = 512
 
+_UPDATE: Final = seal.update("tally")
 COUNT_ALL: Final = (
     "SELECT count(*), coalesce(sum(count), 0), coalesce(sum(klass = 'event'), 0) FROM bundle"
 )
@@ -90,25 +92,20 @@ def counted(connection: sqlite3.Connection) -> Tally:
 
 def write(connection: sqlite3.Connection, tally: Tally) -> None:
     """Write the tally, and how far the streams of this run are kept where that has changed."""
-    connection.execute(
-        "UPDATE tally SET next_row = ?, bundles = ?, observations = ?, events = ?",
-        (tally.next_row, tally.bundles, tally.observations, tally.events),
-    )
-    connection.executemany(
-        "UPDATE stream SET kept_seq = ? WHERE id = ? AND kept_seq <> ?",
-        [(end, stream, end) for stream, end in tally.ends.items()],
-    )
+    values = (tally.next_row, tally.bundles, tally.observations, tally.events)
+    connection.execute(_UPDATE, seal.sealed(*values))
+    runs.keep(connection, tally.ends)
 
 
 def count_all(connection: sqlite3.Connection) -> None:
     """Make the tally of a file that has none, by reading all of it."""
-    connection.execute("INSERT INTO tally VALUES(0, 0, 0, 0)")
-    connection.execute(
-        "UPDATE stream SET kept_seq = max(kept_seq, top) FROM"
-        " (SELECT stream AS of, max(first_seq + count) AS top FROM bundle GROUP BY stream)"
-        " WHERE of = id"
+    connection.execute(seal.insert("tally"), seal.sealed(0, 0, 0, 0))
+    select = (
+        "SELECT stream.id, max(kept_seq, max(first_seq + count)) FROM stream"
+        " JOIN bundle ON bundle.stream = stream.id GROUP BY stream.id"
     )
-    write(connection, current(connection))
+    tops = dict(connection.execute(select).fetchall())
+    write(connection, msgspec.structs.replace(current(connection), ends=tops))
 
 
 def put_right(connection: sqlite3.Connection, next_row: int) -> Tally:

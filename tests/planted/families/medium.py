@@ -7,6 +7,7 @@ DAMAGE = "tests/backlog/test_damage.py"
 RUN = "tests/backlog/test_damage_in_a_run.py"
 SEARCH = "tests/backlog/test_damage_search.py"
 PAGES = f"{SEARCH}::test_each_page_flipped_zeroed_swapped_cut_off_or_out_of_date_costs_nothing_undeclared"
+SEAL = "tests/backlog/test_seal.py"
 LOG = f"{SEARCH}::test_each_part_of_the_log_damaged_costs_nothing_undeclared"
 BODY = f"{RUN}::test_a_row_is_delivered_as_its_body_has_it_whatever_its_columns_have_become"
 NUMBERS = f"{SEARCH}::test_a_row_whose_number_has_become_another_costs_nothing_undeclared"
@@ -23,15 +24,38 @@ DEFECTS: tuple[Defect, ...] = (
         red=(f"{DAMAGE}::test_zeros_instead_of_a_store", PAGES),
     ),
     Defect(
-        name="takes a number that is none out of a damaged store",
-        file="gateway/backlog/sqlite/opening.py",
-        before="        _require_numbers(connection, table)\n",
-        after="        connection.execute(f'SELECT * FROM {table}').fetchone()\n",
-        red=(PAGES,),
+        name="takes a count or a session number for granted that is no longer there",
+        file="gateway/backlog/sqlite/soundness.py",
+        before="        _require_one_row(connection, table)\n",
+        after="        assert table\n",
+        red=(f"{SEAL}::test_a_row_that_has_gone_or_come_is_noticed",),
+    ),
+    Defect(
+        name="believes what stands in a small table, whatever has become of it",
+        file="gateway/backlog/sqlite/soundness.py",
+        before="    _require_seals(connection)\n",
+        after="",
+        red=(f"{SEAL}::test_a_value_that_has_become_another_is_noticed_and_not_believed", PAGES),
+    ),
+    Defect(
+        name="carries altered values over into the new store",
+        file="gateway/backlog/sqlite/salvage.py",
+        before='    if "seal" in given and not seal.is_whole((*own, given["seal"])):\n',
+        after='    if "seal" not in names and not own:\n',
+        red=(f"{SEAL}::test_a_value_that_has_become_another_is_noticed_and_not_believed", PAGES),
+    ),
+    Defect(
+        name="seals what has become another as if it had written it",
+        file="gateway/backlog/sqlite/seal.py",
+        before="        if is_whole(found):\n",
+        after="        if found:\n",
+        red=(
+            f"{SEAL}::test_a_row_that_is_not_as_it_was_written_is_not_sealed_by_the_next_change",
+        ),
     ),
     Defect(
         name="leaves out the check at the start",
-        file="gateway/backlog/sqlite/opening.py",
+        file="gateway/backlog/sqlite/soundness.py",
         before='        if verdict != "ok":\n',
         after='        if verdict != "ok" and not verdict:\n',
         red=(
@@ -41,7 +65,7 @@ DEFECTS: tuple[Defect, ...] = (
     ),
     Defect(
         name="does not notice that the medium has lost a write",
-        file="gateway/backlog/sqlite/opening.py",
+        file="gateway/backlog/sqlite/soundness.py",
         before="        if tally.counted(connection) != found:\n",
         after="        if tally.counted(connection) is None:\n",
         red=(PAGES,),

@@ -291,7 +291,7 @@ DEFECTS: tuple[Defect, ...] = (
     ),
     Defect(
         name="believes a derived counter on disk",
-        file="gateway/backlog/sqlite/opening.py",
+        file="gateway/backlog/sqlite/soundness.py",
         before="        if tally.counted(connection) != found:\n",
         after="        if tally.counted(connection) is found:\n",
         red=(f"{STORES}::test_a_counter_that_does_not_fit_its_rows_is_not_believed",),

@@ -82,8 +82,8 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(
         name="hands out session numbers and does not write down which",
         file="gateway/backlog/sqlite/tables.py",
-        before="(first + SESSIONS_PER_RESERVATION,)",
-        after="(first,)",
+        before="seal.sealed(first + SESSIONS_PER_RESERVATION)",
+        after="seal.sealed(first)",
         red=(OUTAGE,),
     ),
     Defect(

@@ -177,14 +177,14 @@ DEFECTS: tuple[Defect, ...] = (
     ),
     Defect(
         name="upgrades its store in several transactions",
-        file="gateway/backlog/sqlite/opening.py",
+        file="gateway/backlog/sqlite/soundness.py",
         before="""            connection.execute(statement)
-        tally.count_all(connection)
+        seal.seal_all(connection)
 """,
         after="""            connection.execute(statement)
         connection.execute("COMMIT")
         connection.execute("BEGIN IMMEDIATE")
-        tally.count_all(connection)
+        seal.seal_all(connection)
 """,
         red=(UPGRADE_CUT_OFF,),
     ),
