@@ -104,7 +104,7 @@ class Agent:
         )
         self.uplink = self._make_uplink()
         self.sessions = Sessions(self.backlog, self.recovery, self.clock, self._order)
-        self.memory = Memory(self.backlog, self._order)
+        self.memory = Memory(self.backlog, self._order, self.recovery.memories)
         self.bulletin = self._make_bulletin()
         self.delivery = self._make_delivery()
         self.uplink.patience_ns = self.delivery.sender.patience_ns
@@ -259,7 +259,8 @@ class Agent:
         return self._sources_of(self.settings)
 
     def _sources_of(self, settings: Settings) -> list[Source]:
-        return list(self.hardware.sources(settings, self.registry, self.pipeline, self.health))
+        known = self.registry, self.pipeline, self.health, self.memory
+        return list(self.hardware.sources(settings, *known))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then end orderly.

@@ -201,9 +201,17 @@ class SerialPlan(msgspec.Struct, frozen=True):
 
 
 def sources(
-    settings: Settings, registry: Registry, intake: Intake, health: Health
+    settings: Settings,
+    registry: Registry,
+    intake: Intake,
+    health: Health,
+    words: ble.Words | None = None,
 ) -> Iterator[Source]:
-    """Yield the sources of frames as configured. Raises ConfigError for what a modem refuses."""
+    """Yield the sources of frames as configured. Raises ConfigError for what a modem refuses.
+
+    `words`: what a transport has the next run know; None where there is none.
+    """
+    radio = ble.Radio(words=words or ble.NoWords())
     for source in settings.transports:
         if isinstance(source, SerialSettings):
             plan = _serial_plan(source, registry)
@@ -221,9 +229,8 @@ def sources(
                 patterns=patterns(settings, registry),
                 polls=polls(settings, registry, source.adapter),
             )
-            yield Source(
-                source.name, BlePlan(scan), partial(ble.BleTransport, scan, intake, health)
-            )
+            listen = partial(ble.BleTransport, scan, intake, health, radio=radio)
+            yield Source(source.name, BlePlan(scan), listen)
 
 
 def _serial_plan(source: SerialSettings, registry: Registry) -> SerialPlan:

@@ -22,9 +22,10 @@ from gateway.hearing import Source
 from gateway.model import Intake, Stream
 from gateway.mqtt import Connection
 from gateway.registry import Registry
+from gateway.transport import ble
 from gateway.uplink.link import Connect
 
-Sources = Callable[[Settings, Registry, Intake, Health], Iterable[Source]]
+Sources = Callable[[Settings, Registry, Intake, Health, ble.Words], Iterable[Source]]
 
 
 def sqlite_store(given: StoreSettings) -> Backlog:

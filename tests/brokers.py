@@ -42,14 +42,14 @@ _FOR_EVER = 0xFFFF_FFFF  # of a session's expiry (MQTT 5, 3.1.2.11.2)
 T = TypeVar("T")
 
 
-def strict_run(main: Coroutine[Any, Any, T]) -> T:
+def strict_run(main: Coroutine[Any, Any, T], limit_s: float = HANG_S) -> T:
     """Run to the end, then fail for whatever a callback or a forgotten task has raised."""
     overlooked: list[dict[str, Any]] = []
 
     async def watched() -> T:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: overlooked.append(context))
-        return await asyncio.wait_for(main, HANG_S)
+        return await asyncio.wait_for(main, limit_s)
 
     result = asyncio.run(watched())
     assert not overlooked

@@ -35,6 +35,28 @@ def test_a_word_that_is_new_while_another_is_written_is_written_after_it() -> No
     assert store.words == {"key": "new"}
 
 
+def test_the_newest_word_is_read_whether_or_not_it_is_written_yet() -> None:
+    store = FakeStore()
+    memory = Memory(store, store.errands.append, {"key": "of an earlier run"})
+    read = [memory.read("key"), memory.read("other")]
+    memory.write("key", "new")
+    assert [*read, memory.read("key")] == ["of an earlier run", "", "new"]
+    assert not store.words
+
+
+def test_who_waits_for_a_word_waits_until_it_or_a_newer_one_is_written() -> None:
+    store = SlowStore()
+    written = store.memory.write("key", "old")
+
+    async def one_turn() -> None:
+        await store.errands.pop(0)()
+
+    asyncio.run(one_turn())
+    assert (store.words, written.is_set()) == ({"key": "old"}, False)  # a newer one came
+    asyncio.run(store.work())
+    assert (store.words, written.is_set()) == ({"key": "new"}, True)
+
+
 def test_what_waits_at_the_end_is_written_and_once() -> None:
     store = FakeStore()
     memory = Memory(store, store.errands.append)

@@ -18,7 +18,7 @@ from gateway.sim.bluez_air import Advertisement, uuid_text
 from gateway.sim.sensors import LoraPacket
 from gateway.sim.serial_modem import SerialModem
 from gateway.sim.world import World
-from gateway.transport.ble import BleSettings, BleTransport, Radio
+from gateway.transport.ble import BleSettings, BleTransport, NoWords, Radio
 from gateway.transport.ble.remedies import SystemRemedies
 from gateway.transport.serial import SerialSettings, SerialTransport
 
@@ -66,10 +66,12 @@ class Listed:
         self.frames.append(frame)
 
 
-async def until(condition: Callable[[], object], what: Callable[[], object] = str) -> None:
+async def until(
+    condition: Callable[[], object], what: Callable[[], object] = str, limit_s: float = LIMIT_S
+) -> None:
     """Wait for a condition, or fail with what was to be seen instead."""
     try:
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(limit_s):
             while not condition():  # noqa: ASYNC110 - what is waited for has no event to offer
                 await asyncio.sleep(0.002)
     except TimeoutError:
@@ -179,7 +181,9 @@ class BlePlace(Place):
         chance: Callable[[], float] = random.random,
     ) -> None:
         health, intake = Health(clock), Listed(clock, SENSOR)
-        radio = Radio(remedies=SystemRemedies(off_s=0.02))  # simulated hardware needs no rest
+        self.words = NoWords()
+        remedies = SystemRemedies(off_s=0.02)  # simulated hardware needs no rest
+        radio = Radio(remedies=remedies, words=self.words)
         super().__init__(
             health, intake, BleTransport(settings, intake, health, chance=chance, radio=radio)
         )

@@ -18,6 +18,8 @@ UP, DOWN, DEAF = TransportState.UP, TransportState.DOWN, TransportState.DEAF
 POWER = Rung("power", after_s=0.1, least_s=0.5, most_s=2.0)
 SERVICE = Rung("service", after_s=0.3, least_s=1.0, most_s=4.0)
 PATTERNS = ((0x16, 0, b"\xd2\xfc"),)
+HCI0 = "00:00:00:00:5E:00"  # its address
+WORD = "without power ble:hci0"
 PERMITTED = BluezOptions(restart_permitted=True)
 
 
@@ -153,6 +155,67 @@ def test_an_adapter_that_somebody_switches_off_stays_off(at_ble: AtBle) -> None:
         bluez.power(on=True)
         await place.hears()
         assert place.calls("Set") == sets
+
+    at_ble(scenario, impatient(POWER))
+
+
+def note(place: BlePlace, address: str = HCI0) -> None:
+    """Let an earlier run have been killed with the adapter without power."""
+    place.words.write(WORD, f"{place.health.clock.boot_id} {address}")
+
+
+def left_off(place: BlePlace, address: str = HCI0) -> None:
+    """Let the adapter be without power since then."""
+    note(place, address)
+    place.world.bluez.power(on=False)
+
+
+def test_an_adapter_that_a_killed_run_has_left_without_power_is_switched_on(
+    at_ble: AtBle, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(place: BlePlace) -> None:
+        await place.hears()
+        left_off(place)
+        await place.hears()
+        await place.is_(UP)
+        assert place.calls("Set") == 1
+        place.world.bluez.power(on=False)  # a person
+        await place.is_(DOWN, "adapter hci0 is powered off")
+        place.world.bluez.power(on=True)
+        await place.hears()
+        assert place.calls("Set") == 1
+
+    with caplog.at_level(logging.WARNING):
+        at_ble(scenario, impatient(POWER))
+    assert "radio recovery finished name=ble:hci0" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("rungs", "address"), [((), HCI0), ((SERVICE,), HCI0), ((POWER,), "00:00:00:00:5E:07")]
+)
+def test_nothing_is_finished_where_power_may_not_be_touched_nor_on_another_adapter(
+    at_ble: AtBle, rungs: tuple[Rung, ...], address: str
+) -> None:
+    async def scenario(place: BlePlace) -> None:
+        await place.hears()
+        left_off(place, address)
+        await place.is_(DOWN, "adapter hci0 is powered off")
+        place.world.bluez.power(on=True)
+        await place.hears()
+        assert place.calls("Set") == 0
+
+    at_ble(scenario, impatient(*rungs))
+
+
+def test_what_bluetoothd_has_switched_on_meanwhile_is_finished_too(at_ble: AtBle) -> None:
+    async def scenario(place: BlePlace) -> None:
+        await place.hears()
+        await place.world.bluez.stop()
+        note(place)
+        await place.world.bluez.start()  # AutoEnable: it has power
+        await place.hears()
+        assert not place.words.read(WORD)
+        assert place.calls("Set") == 0
 
     at_ble(scenario, impatient(POWER))
 

@@ -196,6 +196,10 @@ MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
             "One of these was not possible, once for each new cause; the other goes on. See [a "
             "wedged adapter](../how-to/raspberry-pi.md#let-it-restart-bluetoothd)."
         ),
+        "radio recovery finished name=...": (
+            "An adapter that the agent had switched off and could not switch on, or was killed "
+            "before it did, has its power again."
+        ),
         "adapter moved address=... now=...": (
             "The adapter was plugged in again, and Linux gave it another number. It is used all "
             "the same."

@@ -18,6 +18,7 @@ from gateway.registry import Registry
 from gateway.sim.bluez_air import Advertisement
 from gateway.sim.course import timeline
 from gateway.sim.sensors import Sensor
+from gateway.transport.ble import Words
 from gateway.transport.ble.scanner import structures
 
 NAME: Final = "ble:hci0"
@@ -37,7 +38,12 @@ class Radio:
         self._health: Health
 
     def sources(
-        self, _settings: Settings, _registry: Registry, intake: Intake, health: Health
+        self,
+        _settings: Settings,
+        _registry: Registry,
+        intake: Intake,
+        health: Health,
+        _words: Words,
     ) -> Iterator[Source]:
         """Yield itself, as `gateway.hardware.Hardware.sources` wants it."""
         self._intake, self._health = intake, health

@@ -5,7 +5,7 @@ understands what comes. Not modelled: bleak, D-Bus, ttys (see bluetooth and port
 and network servers, which need the level `process`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -15,6 +15,7 @@ from typing import Final, Self
 from gateway import assembly
 from gateway.config import Settings
 from gateway.errors import SimulatorError
+from gateway.hardware import Sources
 from gateway.health import Health
 from gateway.hearing import Source
 from gateway.model import Intake
@@ -94,34 +95,37 @@ class InsideAir(Air):
             sensors=[sensor.options for sensor in self.sensors],
         )
 
-    def sources(
-        self, chance: Chance
-    ) -> Callable[[Settings, Registry, Intake, Health], Iterable[Source]]:
-        """Return what makes an agent's transports of these radios: `Hardware.sources`."""
-        return partial(self._sources, chance)
+    def sources(self, chance: Chance) -> Sources:
+        """Return what makes an agent's transports of these radios."""
 
-    def _sources(
-        self,
-        chance: Chance,
-        settings: Settings,
-        registry: Registry,
-        intake: Intake,
-        health: Health,
-    ) -> Iterable[Source]:
-        for source in assembly.sources(settings, registry, intake, health):
-            plan = source.plan
-            if isinstance(plan, assembly.BlePlan):
-                make = partial(self.ble_transport, plan.settings, intake, health, chance)
-                yield Source(source.name, plan, make)
-            elif isinstance(plan, assembly.SerialPlan):
-                wanted = partial(self.serial_transport, plan, intake, health, chance)
-                yield Source(source.name, plan, wanted)
-            else:
-                cause = f"{source.name} needs a network"
-                raise SimulatorError(cause, "play it on the level process")
+        def made(
+            settings: Settings,
+            registry: Registry,
+            intake: Intake,
+            health: Health,
+            words: ble.Words,
+        ) -> Iterator[Source]:
+            for source in assembly.sources(settings, registry, intake, health):
+                plan = source.plan
+                if isinstance(plan, assembly.BlePlan):
+                    heard = partial(self.ble_transport, plan.settings, intake, health, chance)
+                    yield Source(source.name, plan, partial(heard, words))
+                elif isinstance(plan, assembly.SerialPlan):
+                    wanted = partial(self.serial_transport, plan, intake, health, chance)
+                    yield Source(source.name, plan, wanted)
+                else:
+                    cause = f"{source.name} needs a network"
+                    raise SimulatorError(cause, "play it on the level process")
+
+        return made
 
     def ble_transport(
-        self, settings: ble.BleSettings, intake: Intake, health: Health, chance: Chance
+        self,
+        settings: ble.BleSettings,
+        intake: Intake,
+        health: Health,
+        chance: Chance,
+        words: ble.Words | None = None,
     ) -> ble.BleTransport:
         """Return the agent's transport on an adapter of these."""
         radio = ble.Radio(
@@ -130,6 +134,7 @@ class InsideAir(Air):
             converse=self._gatt.converse,
             remedies=InsideRemedies(self.bluez),
             tick_s=TICK_S,
+            words=words or ble.NoWords(),
         )
         return ble.BleTransport(settings, intake, health, chance=chance, radio=radio)
 

@@ -6,16 +6,19 @@ from gateway.transport.ble.poller import Poll, Polls
 from gateway.transport.ble.remedies import Remedies
 from gateway.transport.ble.scanner import Scan
 from gateway.transport.ble.supervisor import BleSettings, BleTransport, Radio
+from gateway.transport.ble.unfinished import NoWords, Words
 
 __all__ = [
     "RUNGS",
     "BleSettings",
     "BleTransport",
     "Limits",
+    "NoWords",
     "Poll",
     "Polls",
     "Radio",
     "Remedies",
     "Rung",
     "Scan",
+    "Words",
 ]

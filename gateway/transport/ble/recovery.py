@@ -1,15 +1,18 @@
 """The climb: what the ladder has due is done to the adapter, counted, and told.
 
 What cannot be done is told once, with the remedy, and the next rung has its turn all the same. An
-adapter that a remedy has left without power is switched on as soon as that is possible.
+adapter that a remedy has left without power, in this run or one that was killed, is switched on as
+soon as that is possible.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 
 from gateway.health import TransportHealth
 from gateway.transport.ble.ladder import Ladder, Remedy, Rung
 from gateway.transport.ble.remedies import LeftAloneError, Remedies, RemedyError
+from gateway.transport.ble.unfinished import Unfinished
 
 _log = logging.getLogger(__name__)
 
@@ -23,12 +26,14 @@ class Recovery:
         remedies: Remedies,
         record: TransportHealth,
         boot_ns: Callable[[], int],
+        unfinished: Unfinished,
     ) -> None:
         self._ladder = Ladder(rungs)
+        self._may_switch = any(rung.remedy == "power" for rung in rungs)
         self._remedies = remedies
         self._record = record
         self._boot_ns = boot_ns
-        self._is_off_by_us = False
+        self._unfinished = unfinished
         self._told: dict[Remedy, str] = {}  # why it was not to be had, as it was told last
 
     def well(self) -> None:
@@ -37,7 +42,7 @@ class Recovery:
 
     def powered(self) -> None:
         """Note that the adapter has power: whoever switches it off from now on is not us."""
-        self._is_off_by_us = False
+        self._unfinished.end()
 
     @property
     def is_exhausted(self) -> bool:
@@ -45,16 +50,17 @@ class Recovery:
         return self._ladder.exhausted
 
     async def climb(
-        self, adapter: str, *, since_ns: int | None, but: Remedy | None = None
+        self, adapter: str, address: str, *, since_ns: int | None, but: Remedy | None = None
     ) -> bool:
         """Try the remedy that is due; whether one was. `but` one that makes no sense now."""
         remedy = self._ladder.due(self._boot_ns(), since_ns=since_ns, but=but)
         if remedy is None:
             return False
         try:
-            await self._do(remedy, adapter)
+            await self._do(remedy, adapter, address)
         except RemedyError as error:
             self._held_back(remedy, error)
+            _end_if_asked()
         else:
             self._told.pop(remedy, None)
             _log.warning("radio recovery name=%s step=%s", self._record.name, remedy)
@@ -62,28 +68,29 @@ class Recovery:
             self._ladder.tried(remedy, self._boot_ns())
         return True
 
-    async def switch_on(self, adapter: str) -> None:
+    async def switch_on(self, adapter: str, address: str) -> None:
         """Switch on an adapter that a remedy has left off; without effect on any other."""
-        if self._is_off_by_us:
+        if self._may_switch and self._unfinished.is_it(address):
             try:
                 await self._remedies.switch_on(adapter)
             except RemedyError as error:
                 self._held_back("power", error)
             else:
-                self._is_off_by_us = False
+                self._unfinished.end()
+                _log.warning("radio recovery finished name=%s", self._record.name)
 
-    async def _do(self, remedy: Remedy, adapter: str) -> None:
+    async def _do(self, remedy: Remedy, adapter: str, address: str) -> None:
         if remedy == "service":
             await self._remedies.restart_service()
             self._record.count("service_restarts")
             return
-        self._is_off_by_us = True
+        await self._unfinished.begin(address)
         try:
             await self._remedies.power_cycle(adapter)
         except LeftAloneError:
-            self._is_off_by_us = False
+            self._unfinished.end()
             raise
-        self._is_off_by_us = False
+        self._unfinished.end()
         self._record.count("power_cycles")
 
     def _held_back(self, remedy: Remedy, error: RemedyError) -> None:
@@ -93,3 +100,10 @@ class Recovery:
             self._told[remedy] = str(error)
             told = (self._record.name, remedy, error, error.remedy)
             _log.warning("radio recovery held back name=%s step=%s cause=%s remedy=%s", *told)
+
+
+def _end_if_asked() -> None:
+    """Go on ending: an adapter that would not go on again is the next run's to switch on."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

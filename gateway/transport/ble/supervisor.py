@@ -26,6 +26,7 @@ from gateway.transport.ble.quiet import Quiet
 from gateway.transport.ble.recovery import Recovery
 from gateway.transport.ble.remedies import Remedies, SystemRemedies
 from gateway.transport.ble.scanner import Pattern, Scan, Scanner
+from gateway.transport.ble.unfinished import NoWords, Unfinished, Words
 from gateway.transport.ble.watcher import Watcher
 from gateway.transport.report import report
 from gateway.transport.waiting import set_within
@@ -55,13 +56,14 @@ class BleSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Radio(msgspec.Struct, frozen=True):
-    """What it hears with: bleak and BlueZ, unless a simulator hands in others."""
+    """What it hears with: bleak and BlueZ, unless a simulator hands in others; and its words."""
 
     scanner: Callable[[str, str, Intake], Scanner] = Scanner
     watcher: Callable[[str, Callable[[], float]], Watcher] = Watcher
     converse: Converse = converse
     remedies: Remedies = SystemRemedies()
     tick_s: float = _TICK_S
+    words: Words = msgspec.field(default_factory=NoWords)
 
 
 class BleTransport:
@@ -98,7 +100,10 @@ class BleTransport:
             settings.polls,
             Company(self._scanner, health, chance, radio.converse),
         )
-        self._recovery = Recovery(settings.rungs, radio.remedies, self._record, self._boot_ns)
+        unfinished = Unfinished(self.name, radio.words, health.clock.boot_id)
+        self._recovery = Recovery(
+            settings.rungs, radio.remedies, self._record, self._boot_ns, unfinished
+        )
         self._quiet = Quiet(settings.least_silences)
         self._active = False
         self._scans = 0
@@ -140,12 +145,12 @@ class BleTransport:
 
     async def _recover(self) -> None:
         """Do what is due where BlueZ or the adapter fails us, beyond scanning anew."""
-        name, shown = self._called, self._watcher.adapter
+        shown, at = self._watcher.adapter, (self._called, self._watcher.address)
         if shown.present and not shown.powered:
-            await self._recovery.switch_on(name)
+            await self._recovery.switch_on(*at)
         elif self._is_wedged and not self._poller.connecting:
             no_power: Remedy | None = None if shown.owned else "power"
-            if await self._recovery.climb(name, since_ns=self._unusual_since_ns, but=no_power):
+            if await self._recovery.climb(*at, since_ns=self._unusual_since_ns, but=no_power):
                 self._pulse.beat()  # it may have taken most of a minute
                 self._quiet.done(self._boot_ns())
                 await self._watcher.refresh()  # what it has upset is not the next scan's trouble

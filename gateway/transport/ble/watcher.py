@@ -237,6 +237,11 @@ class Watcher:
             return None
         return found
 
+    @property
+    def address(self) -> str:
+        """The address of the adapter it was with last, "" for none yet."""
+        return self._address
+
     def follows(self, address: str) -> bool:
         """Whether it was with the adapter of this address last."""
         return self._address == address

@@ -7,6 +7,8 @@ BLE = "tests/transport/test_ble.py"
 BLE_FAULTS = "tests/transport/test_ble_faults.py"
 LADDER = "tests/transport/test_ble_ladder.py"
 RECOVERY = "tests/transport/test_ble_recovery.py"
+KILLED = "tests/transport/test_ble_killed.py"
+UNFINISHED = "tests/transport/test_ble_unfinished.py"
 WEDGE = "tests/scenarios/test_wedge.py"
 QUIET = "tests/transport/test_ble_quiet.py"
 LINE = "tests/transport/test_serial_flood.py"
@@ -176,17 +178,72 @@ _WEDGES: tuple[Defect, ...] = (
     Defect(
         name="forgets an adapter that would not go on again",
         file="gateway/transport/ble/recovery.py",
-        before="        self._is_off_by_us = True\n",
-        after="        self._is_off_by_us = False\n",
+        before="        await self._unfinished.begin(address)\n",
+        after="",
         red=(
             f"{RECOVERY}::test_an_adapter_that_would_not_go_on_again_is_switched_on_when_it_does",
         ),
     ),
     Defect(
+        name="is killed between off and on, and no run after it knows whose doing that was",
+        file="gateway/app.py",
+        before="        known = self.registry, self.pipeline, self.health, self.memory\n",
+        after="        known = self.registry, self.pipeline, self.health, None\n",
+        red=(
+            (
+                f"{KILLED}::test_the_next_run_switches_on_what_a_killed_one_has_left_off_and_what_a"
+                "_person_has_never"
+            ),
+        ),
+    ),
+    Defect(
+        name="switches the adapter off before that is written down",
+        file="gateway/transport/ble/unfinished.py",
+        before="        await set_within(kept, _KEPT_WITHIN_S)\n",
+        after="",
+        red=(f"{UNFINISHED}::test_the_power_goes_only_once_the_word_of_it_is_kept",),
+    ),
+    Defect(
+        name="believes what it wrote of an adapter before the machine was started anew",
+        file="gateway/transport/ble/unfinished.py",
+        before="bool(boot_id) and boot_id == self._boot_id and",
+        after="bool(boot_id) and",
+        red=(
+            (
+                f"{UNFINISHED}"
+                "::test_in_another_boot_of_the_machine_whoever_has_switched_it_off_was_not_us"
+            ),
+        ),
+    ),
+    Defect(
+        name="touches the power of an adapter although it may only scan",
+        file="gateway/transport/ble/recovery.py",
+        before="        if self._may_switch and self._unfinished.is_it(address):",
+        after="        if self._unfinished.is_it(address):",
+        red=(
+            (
+                f"{RECOVERY}"
+                "::test_nothing_is_finished_where_power_may_not_be_touched_nor_on_another_adapter"
+            ),
+        ),
+    ),
+    Defect(
+        name="does not end while an adapter would not go on again",
+        file="gateway/transport/ble/recovery.py",
+        before="            _end_if_asked()\n",
+        after="",
+        red=(
+            (
+                f"{UNFINISHED}"
+                "::test_an_adapter_that_would_not_go_on_again_does_not_keep_the_agent_from_ending"
+            ),
+        ),
+    ),
+    Defect(
         name="switches on an adapter that somebody has switched off",
         file="gateway/transport/ble/recovery.py",
-        before="        self._is_off_by_us = False\n\n    @property",
-        after="        self._is_off_by_us &= True\n\n    @property",
+        before="        self._unfinished.end()\n\n    @property",
+        after="\n    @property",
         red=(f"{RECOVERY}::test_an_adapter_that_somebody_switches_off_stays_off",),
     ),
     Defect(

@@ -15,6 +15,7 @@ BLE = "tests/transport/test_ble.py"
 BLE_FAULTS = "tests/transport/test_ble_faults.py"
 RECOVERY = "tests/transport/test_ble_recovery.py"
 LADDER = "tests/transport/test_ble_ladder.py"
+KILLED = "tests/transport/test_ble_killed.py"
 STRANGERS = "tests/transport/test_ble_strangers.py"
 PIPELINE = "tests/pipeline/test_pipeline.py"
 UPLINKS = "tests/pipeline/test_uplinks.py"
@@ -96,7 +97,9 @@ _BLUETOOTH: tuple[Fault, ...] = (
         " log say all the while what is wrong, and LoRa goes on. Where sensors speak seldom"
         " the adapter is left alone for longer: a silence counts once it lasts three times as long"
         " as any of today and yesterday, and none does while too few were heard to know. While a"
-        " device is connected through the adapter its power is left alone.",
+        " device is connected through the adapter its power is left alone. If the agent is killed"
+        " in the second without power, its next start switches the adapter on; what somebody else"
+        " has switched off stays off.",
         lost=_WHILE_DEAF,
         tests=(
             f"{WEDGE}::test_a_wedge_is_mended_by_the_least_that_mends_it",
@@ -125,6 +128,14 @@ _BLUETOOTH: tuple[Fault, ...] = (
             ),
             f"{RECOVERY}::test_an_adapter_through_which_somebody_is_connected_keeps_its_power",
             f"{RECOVERY}::test_an_adapter_is_never_left_without_power",
+            (
+                f"{KILLED}::test_the_next_run_switches_on_what_a_killed_one_has_left_off_and_what_a"
+                "_person_has_never"
+            ),
+            (
+                f"{RECOVERY}::test_nothing_is_finished_where_power_may_not_be_touched_nor_on_another"
+                "_adapter"
+            ),
             f"{LADDER}::test_no_rung_is_the_last_one_forever",
         ),
         scenario="radio-trouble",
