@@ -63,6 +63,7 @@ package: package-packages $(RUN) ## Make what installs ugw on a gateway offline:
 .PHONY: esptool
 esptool: .venv-esptool/.made ## Install what writes boards (GPL-2.0+), in an environment of its own
 
+# Compiled once and kept, whatever the surroundings say: else each worker and each agent compiles every file anew.
 .PHONY: test
 test: test-packages $(DEV) esptool ## Run the tests (TESTS=tests/core: some of them; WORKERS=0: in one process)
 	@for kind in '' 32; do \
@@ -70,7 +71,7 @@ test: test-packages $(DEV) esptool ## Run the tests (TESTS=tests/core: some of t
 	done
 	@tools/umqtt || echo 'ugw: going on without: what needs umqtt is skipped.'
 	@tools/cloud-init || echo 'ugw: going on without: what needs cloud-init is skipped.'
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m 'not long' $(TESTS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(WORKERS) --dist worksteal -m 'not long' $(TESTS)
 
 .PHONY: soak
 soak: test-packages $(DEV) ## Search long: months played, a million power cuts, kills, fuzzing, half an hour of one agent (COUNT= MINUTES=)

@@ -4,6 +4,7 @@ Packages come from wherever the machine is set up to get them; a path of one mac
 every other.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOT_OURS = {
     ".cache",
     ".git",
+    ".hypothesis",
     ".venv",
     ".venv-differential",
     ".venv-esptool",
@@ -40,11 +42,14 @@ FORBIDDEN = re.compile(
 
 
 def _files() -> Iterator[Path]:
-    for path in sorted(ROOT.rglob("*")):
-        parts = path.relative_to(ROOT).parts
-        made = NOT_OURS.intersection(parts) or any(part.endswith("_cache") for part in parts)
-        if path.is_file() and not made and ".hypothesis" not in parts:
-            yield path
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = sorted(name for name in folders if _is_ours(name))
+        paths = (Path(folder, name) for name in sorted(files) if _is_ours(name))
+        yield from (path for path in paths if path.is_file())
+
+
+def _is_ours(name: str) -> bool:
+    return name not in NOT_OURS and not name.endswith("_cache")
 
 
 def _lines(path: Path) -> list[str]:

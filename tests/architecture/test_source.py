@@ -5,6 +5,7 @@ A rule is a function from a module to its findings. Each is first shown a module
 
 import ast
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -53,13 +54,13 @@ NAMES_OF_NOTHING = {"common", "helper", "helpers", "manager", "misc", "util", "u
 EMPTY = {"gateway/__init__.py", "drivers/__init__.py"}
 
 
-class Module(msgspec.Struct, frozen=True):
+class Module(msgspec.Struct, frozen=True, dict=True):
     """One source file: its path from the root, with slashes, and its text."""
 
     path: str
     text: str
 
-    @property
+    @cached_property
     def tree(self) -> ast.Module:
         """The parsed text."""
         return ast.parse(self.text, self.path)
@@ -73,11 +74,12 @@ class Module(msgspec.Struct, frozen=True):
 Rule = Callable[[Module], Iterator[str]]
 
 
-def _modules() -> list[Module]:
+def _modules() -> Iterator[Module]:
     found = sorted(
         path for top in ("gateway", "drivers", "tests") for path in ROOT.glob(f"{top}/**/*.py")
     )
-    return [Module(str(path.relative_to(ROOT).as_posix()), path.read_text()) for path in found]
+    for path in found:
+        yield Module(str(path.relative_to(ROOT).as_posix()), path.read_text())
 
 
 # ------------------------------------------------------------------------------------------- shape
@@ -296,7 +298,17 @@ def test_a_rule_lets_good_sense_pass(rule: Rule, module: Module) -> None:
     assert not list(rule(module))
 
 
+@pytest.fixture(scope="module")
+def findings() -> dict[Rule, list[str]]:
+    """Show each module to every rule, so that it is parsed once."""
+    found: dict[Rule, list[str]] = {rule: [] for rule in RULES}
+    for module in _modules():
+        for rule in RULES:
+            found[rule] += rule(module)
+    return found
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_the_source_keeps_the_rule(rule: Rule) -> None:
-    findings = [finding for module in _modules() for finding in rule(module)]
-    assert not findings, "\n".join([*findings, f"The remedy: {rule.__doc__}"])
+def test_the_source_keeps_the_rule(rule: Rule, findings: dict[Rule, list[str]]) -> None:
+    found = findings[rule]
+    assert not found, "\n".join([*found, f"The remedy: {rule.__doc__}"])

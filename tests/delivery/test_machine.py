@@ -282,6 +282,8 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.clock = WatchedClock()
         self.runner = asyncio.Runner(loop_factory=lambda: VirtualLoop(self.clock))
+        # Not the runner's own `run`: it sets up Ctrl-C anew for each of a hundred thousand turns.
+        self.run = self.runner.get_loop().run_until_complete
         self.medium = Medium()
         self.lives = itertools.count()
         self.offered: set[Key] = set()
@@ -295,7 +297,7 @@ class Machine(RuleBasedStateMachine):
 
     def _live(self) -> None:
         self.life = Life(next(self.lives), self.clock, self.medium, self.limits)
-        self.runner.run(self.life.begin())
+        self.run(self.life.begin())
         self.play(lambda: self.life.connect(65_535))
 
     def play(self, act: Callable[[], T]) -> T:
@@ -305,7 +307,7 @@ class Machine(RuleBasedStateMachine):
             self.clock.asked = 0
             return act()
 
-        return self.runner.run(scene())
+        return self.run(scene())
 
     # ------------------------------------------------------------------------------- observations
     @rule(
@@ -442,9 +444,9 @@ class Machine(RuleBasedStateMachine):
             assert life.tasks is not None
             assert life.tasks.done(), "a task does not end"
 
-        self.runner.run(end())
+        self.run(end())
         try:
-            self.runner.run(life.delivery.finish())
+            self.run(life.delivery.finish())
         except BacklogFullError:
             pass  # offered without asking for room, memory holds more than the store can
         else:
@@ -473,7 +475,7 @@ class Machine(RuleBasedStateMachine):
             await asyncio.wait([tasks])
             self.life.delivery.sender.close()
 
-        self.runner.run(cancel())
+        self.run(cancel())
         if not tasks.cancelled():
             tasks.result()
 

@@ -398,7 +398,16 @@ def test_every_expectation_says_what_it_is_in_a_sentence() -> None:
 
 def test_addresses_are_found_wherever_and_however_they_stand() -> None:
     looked_for = Addresses([STRANGER, "lora:17"])
-    for text in ("d0-0d-ad-00-00-01", "D0_0D_AD_00_00_01", "xd00dad000001x", "ff010000ad0dd0"):
+    for text in ("d0-0d-ad-00-00-01", "D0_0D_AD_00_00_01", "xd00dad000001x", "fd00dad000001"):
         assert list(looked_for.in_text(text.encode())) == [STRANGER], text
+    assert list(looked_for.in_text(b"ff010000ad0dd0")) == [STRANGER]
     for text in ("d0:0d:ad:00:00:02", "0000d00dad0000", ""):
         assert not list(looked_for.in_text(text.encode())), text
+
+
+@pytest.mark.parametrize("count", [1, 200])
+def test_addresses_are_found_as_bytes_among_few_and_among_many(count: int) -> None:
+    looked_for = Addresses([STRANGER, *(f"D0:0D:AE:00:00:{n:02X}" for n in range(1, count))])
+    for octets in (b"\xd0\x0d\xad\0\0\1", b"\1\0\0\xad\x0d\xd0"):
+        assert list(looked_for.in_bytes(b"\xff" + octets + b"\xff")) == [STRANGER]
+    assert not list(looked_for.in_bytes(b"\xd0\x0d\xad\0\0\2"))

@@ -9,10 +9,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-_HEX_RUN: Final = re.compile(rb"[0-9A-Fa-f]{2}(?:[:_-]?[0-9A-Fa-f]{2}){5,}")
+_HEX_RUN: Final = re.compile(rb"[0-9A-Fa-f](?:[:_-]?[0-9A-Fa-f]){11,}")
 _SEPARATORS: Final = b":_-"
 _OCTETS: Final = 6
 _DIGITS: Final = 2 * _OCTETS
+_FEW: Final = 40  # so many byte strings are sooner looked for one by one
 _EUI: Final = b"fffe"  # put into the middle of six octets it makes eight (RFC 4291, appendix A)
 
 
@@ -41,6 +42,8 @@ class Addresses:
     def in_bytes(self, content: bytes) -> Iterator[str]:
         """Yield those that stand in a file, as bytes or as text."""
         yield from self.in_text(content)
-        if self._octets:
+        if len(self._octets) <= _FEW:
+            yield from (name for octets, name in self._octets.items() if octets in content)
+        else:
             windows = (content[at : at + _OCTETS] for at in range(len(content) - _OCTETS + 1))
             yield from (self._octets[one] for one in windows if one in self._octets)
