@@ -5,8 +5,8 @@ tables are, session numbers apart, for the first of them is made from the time o
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from gateway.backlog.sqlite import seal
 from gateway.backlog.sqlite.schema import packed
@@ -16,7 +16,16 @@ from gateway.model import Bundle
 Numbers = frozenset[tuple[str, int]]
 MOST_IN_A_COMMIT: Final = 64  # bundles, in the histories
 
-_TABLES: Final = ("bundle", "stream", "tally", "counter", "loss", "aside", "memory")
+# Without seals, which rows of an earlier version get when they are written again, and without
+# numbers of rows that only say their order.
+_TABLES: Final = {
+    "bundle": "id, stream, klass, first_seq, count, body",
+    "aside": f"{', '.join(seal.COLUMNS['aside'])}, body",
+    **{
+        table: ", ".join(seal.COLUMNS[table])
+        for table in ("stream", "tally", "counter", "loss", "memory")
+    },
+}
 _RANGES: Final = (
     "SELECT stream, first_seq, first_seq + count - 1 FROM bundle UNION ALL"
     " SELECT stream, first_seq, first_seq + count - 1 FROM aside UNION ALL"
@@ -31,10 +40,17 @@ _COUNTED: Final = (
 _marks: Final[dict[tuple[str, int, int], int]] = {}  # to pack a bundle takes long
 
 
+class State(NamedTuple):
+    """The same where all tables are; where they are but for what a new file counts anew."""
+
+    whole: int
+    content: int
+
+
 class Content(NamedTuple):
     """What stands in a store."""
 
-    state: int  # the same where all tables are
+    state: State
     rows: Mapping[int, int]  # row -> mark of its body
     numbers: Numbers  # in a row, aside, or in a loss range
     counters: Mapping[str, int]
@@ -47,7 +63,7 @@ class Promise(NamedTuple):
     """What must be there once so many steps were done. `state` is None where a call has failed."""
 
     at: int
-    state: int | None = None
+    state: "State | None" = None
     rows: Mapping[int, int] = {}
     numbers: Numbers = frozenset()
     counters: Mapping[str, int] = {}
@@ -68,23 +84,32 @@ def mark(bundle: Bundle) -> int:
 
 def content_of(store: sqlite3.Connection) -> Content:
     """Read all that stands in a store."""
-    tables = {table: tuple(store.execute(f"SELECT * FROM {table}")) for table in _TABLES}  # noqa: S608 - our own words
+    tables = {
+        table: tuple(store.execute(f"SELECT {columns} FROM {table}"))  # noqa: S608 - our own words
+        for table, columns in _TABLES.items()
+    }
     ranges = store.execute(_RANGES).fetchall()
     return Content(
-        state=hash(tuple(tables.values())),
+        state=_state(tables),
         rows={row[0]: hash(row[-1]) for row in tables["bundle"]},
         numbers=frozenset((stream, n) for stream, a, b in ranges for n in range(a, b + 1)),
-        counters={address: value for address, value, _ in tables["counter"]},
-        words={key: value for key, value, _ in tables["memory"]},
+        counters=dict(tables["counter"]),
+        words=dict(tables["memory"]),
         session=store.execute("SELECT session FROM installation").fetchone()[0],
         streams=frozenset(row[0] for row in tables["stream"]),
     )
 
 
+def _state(tables: Mapping[str, Sequence[tuple[Any, ...]]]) -> State:
+    kept_seq = list(seal.COLUMNS["stream"]).index("kept_seq")
+    streams = tuple(row[:kept_seq] + row[kept_seq + 1 :] for row in tables["stream"])
+    content = {**tables, "stream": streams, "tally": ()}
+    return State(hash(tuple(tables.values())), hash(tuple(content.values())))
+
+
 def wrong_with(store: sqlite3.Connection) -> str:
     """Say what is wrong with a file that a start takes for sound, empty: nothing."""
-    if table := seal.broken(store):
-        return f"a row has another's seal in {table}"
+    seal.require_whole(store)
     (sound,) = store.execute("PRAGMA integrity_check").fetchone()
     *tally, next_row = store.execute(
         "SELECT bundles, observations, events, next_row FROM tally"

@@ -369,11 +369,14 @@ class Lives:
 
     def _close(self, a: int, _b: int) -> None:
         """Stop as it should be, and start again."""
+        self._stop({f"A{a % 3}": self._tick})
+        self._open()
+
+    def _stop(self, counters: Mapping[str, int]) -> None:
         try:
-            self._end_run({f"A{a % 3}": self._tick})
+            self._end_run(counters)
         except BacklogError:
             self._failed()
-        self._open()
 
     # --------------------------------------------------------------------------- what befalls it
     def _scarce(self, a: int, _b: int) -> None:
@@ -417,9 +420,9 @@ class Lives:
         self._begin_life(files, promise)
 
     def _damage(self, a: int, b: int) -> None:
-        """Find a page of the file not to be read: after a clean end, or with a log beside it."""
+        """Find a page of the file not to be read: after an end, or with a log beside it."""
         if b % 2:
-            self._end_run({})
+            self._stop({})
         files = files_in(self._recorder.folder)
         found = [row for row, each in self._rows.items() if packed(each)[:64] in files[FILE]]
         if found:

@@ -299,26 +299,65 @@ async def _lease(backlog: SqliteBacklog) -> object:
 
 # ------------------------------------------------------------------------- commits in doubt
 class LostAnswer:
-    """A medium that does a commit, while armed, and then says that it failed."""
+    """A medium that does a commit, while armed, and then says that it failed.
 
-    def __init__(self) -> None:
+    `for_good`: and answers nothing more to who has asked for it.
+    """
+
+    def __init__(self, *, for_good: bool = True) -> None:
         self.is_armed = False
+        self.for_good = for_good
 
     def connect(self, path: Path) -> sqlite3.Connection:
         medium = self
 
         class Doubtful(sqlite3.Connection):
+            is_lost = False
+
             def execute(self, sql: str, values: Any = (), /) -> sqlite3.Cursor:  # noqa: ANN401
+                if self.is_lost:
+                    raise _failed()
                 done = super().execute(sql, values)
                 if medium.is_armed and sql == "COMMIT":
                     medium.is_armed = False
-                    message = "disk I/O error"
-                    error = sqlite3.OperationalError(message)
-                    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
-                    raise error
+                    self.is_lost = medium.for_good
+                    raise _failed()
                 return done
 
         return sqlite3.connect(path, isolation_level=None, factory=Doubtful)
+
+
+def _failed() -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+    return error
+
+
+@pytest.mark.parametrize("count", [1, 600])
+def test_what_is_committed_counts_whatever_has_failed_after_the_commit(
+    tmp_path: Path, count: int
+) -> None:
+    async def main() -> None:
+        medium = LostAnswer(for_good=False)
+        backlog = SqliteBacklog(tmp_path / "store", connect=medium.connect)
+        routine, event = run_streams("A")
+        await backlog.open((routine, event))
+        medium.is_armed = True
+        rows = await backlog.append([bundle(routine) for _ in range(count)], {})
+        assert (backlog.bundles, len(rows)) == (count, count)
+        medium.is_armed = True
+        dropped = await backlog.drop(rows[:1], "full", AT)
+        assert [each.row for each in dropped] == [rows[0]]
+        assert await backlog.append([bundle(event, 2)], {}) == (rows[-1] + 1,)
+        shutil.copytree(tmp_path / "store", tmp_path / "killed")
+        await backlog.close((), {})
+        after = SqliteBacklog(tmp_path / "killed")
+        recovery = await after.open(run_streams("B"))
+        assert (recovery.bundles, len(recovery.losses)) == (count, 1)
+        assert len(await after.lease(999)) == count
+        await after.close((), {})
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("count", [1, 600])

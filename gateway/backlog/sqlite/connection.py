@@ -57,10 +57,30 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def prepare(connection: sqlite3.Connection, max_bytes: int) -> None:
-    """Make the connection durable and bounded."""
+    """Make the connection durable and bounded, and have it know what it has committed."""
     for pragma in PRAGMAS:
         connection.execute(pragma).fetchall()
+    connection.execute("CREATE TEMP TABLE mark AS SELECT 0 AS number")
     limit_pages(connection, max_pages(max_bytes))
+
+
+def put_mark(connection: sqlite3.Connection, mark: int) -> None:
+    """Note, in memory and within the transaction, that what comes next is its commit."""
+    connection.execute("UPDATE temp.mark SET number = ?", (mark,))
+
+
+def has_mark(connection: sqlite3.Connection, mark: int) -> bool:
+    """Whether the transaction that put it is committed.
+
+    SQLite has one error for a commit that failed and for one whose checkpoint did.
+    """
+    if connection.in_transaction:
+        return False
+    try:
+        found = connection.execute("SELECT number FROM temp.mark").fetchone()
+    except sqlite3.Error:
+        return False
+    return bool(found == (mark,))
 
 
 def max_pages(max_bytes: int) -> int:

@@ -88,7 +88,7 @@ class Database:
                 counters=tables.counters(connection),
                 unclean=is_unclean
                 or bool(self.file.quarantined and not previous)
-                or self.file.is_log_damaged,
+                or not self.file.knows_runs,
                 quarantined=self.file.quarantined,
                 losses=tuple(tables.losses(connection)),
                 memories=tables.memories(connection),

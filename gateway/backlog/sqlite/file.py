@@ -56,7 +56,7 @@ class StoreFile:
         self.bytes_used = 0  # pages that hold something; written here, read anywhere
         self.quarantined = ""  # where a damaged or failed file was put; likewise
         self.is_whole = True  # no loss ranges and nothing set aside was left in there; likewise
-        self.is_log_damaged = False  # when it was opened
+        self.knows_runs = True  # how those before have ended, as far as it can be known
         self._free_pages = 0
         self._connect = connect
         self._page_limit = rim.max_pages(limits.max_bytes)
@@ -82,7 +82,7 @@ class StoreFile:
             found = find_store(self.path.parent, self._connect, self.max_bytes)
             self.quarantined = found.quarantined or self.quarantined
             self.is_whole = self.is_whole and found.is_whole
-            self.is_log_damaged = self.is_log_damaged or found.is_log_damaged
+            self.knows_runs = self.knows_runs and found.knows_runs
             self._begin(found.connection)
 
     def open_as_it_is(self, lock: int) -> None:
@@ -135,10 +135,10 @@ class StoreFile:
     def replace(self, failed: sqlite3.Connection) -> None:
         """Put everything that `failed` reads into a new file that takes the old one's place."""
         try:
-            self.quarantined, is_whole = replace(self.path.parent, self._connect, failed, None)
+            self.quarantined, had = replace(self.path.parent, self._connect, failed, None)
         except OSError as error:
             raise unusable(self.path.parent, error) from error
-        self.is_whole = self.is_whole and is_whole
+        self.is_whole = self.is_whole and had.is_whole
         log.error("store goes on in a new file, the old one is %s", self.quarantined)
 
     # ------------------------------------------------------------------------------------- writing

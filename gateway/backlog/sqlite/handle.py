@@ -1,10 +1,12 @@
 """The connection to the store's file through a run: transactions, errors, and starting over.
 
 An error leaves nothing half done: the transaction is rolled back, and unless the cause was room,
-the connection is given up and made anew at the next call. A failed sync is worse, for the kernel
+the connection is given up and made anew at the next call. Where only the checkpoint after a commit
+has failed, the commit has not. A failed sync is worse, for the kernel
 then forgets what it could not write and takes it for written: see `_heal`.
 """
 
+import itertools
 import logging
 import sqlite3
 from collections.abc import Generator
@@ -46,6 +48,7 @@ class Handle:
         self._is_open = False
         self._connection: sqlite3.Connection | None = None
         self._failed: sqlite3.Connection | None = None  # its last sync failed: it only reads
+        self._marks = itertools.count(1)
 
     def begin(self, connection: sqlite3.Connection) -> None:
         """Take over a connection to a sound file."""
@@ -64,13 +67,18 @@ class Handle:
         """Commit what is done within, or nothing of it."""
         with self.translated():
             connection = self._to_write()
+            mark = next(self._marks)
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
+                rim.put_mark(connection, mark)
                 connection.execute("COMMIT")
             except BaseException as error:
+                is_committed = isinstance(error, sqlite3.Error) and rim.has_mark(connection, mark)
                 self._recover(connection, error)
-                raise
+                if not is_committed:
+                    raise
+                log.warning("store committed, what came after the commit failed: %s", error)
 
     @contextmanager
     def reading(self) -> Generator[sqlite3.Connection]:

@@ -21,9 +21,14 @@ import msgspec
 from gateway.backlog.sqlite import log_file, seal, tally
 from gateway.backlog.sqlite.connection import Connect, is_damage, is_failed_sync, prepare
 from gateway.backlog.sqlite.medium import free_bytes
-from gateway.backlog.sqlite.salvage import salvage
+from gateway.backlog.sqlite.salvage import Salvaged, salvage
 from gateway.backlog.sqlite.schema import PAGE_BYTES, TABLES, VERSION
-from gateway.backlog.sqlite.soundness import DamageError, require_sound
+from gateway.backlog.sqlite.soundness import (
+    DamageError,
+    require_header,
+    require_rows,
+    require_sound,
+)
 from gateway.errors import BacklogError
 
 FILE: Final = "backlog.db"
@@ -42,14 +47,14 @@ log = logging.getLogger(__name__)
 class Found(msgspec.Struct, frozen=True):
     """A sound store, where a damaged one was put (empty: none was found), and what is left in it.
 
-    `is_whole`: no loss ranges and no bundles set aside, as far as is known. `is_log_damaged`: the
-    newest commits cannot be read, and nobody can say what was in them.
+    `is_whole`: no loss ranges and no bundles set aside, as far as is known. `knows_runs`: how the
+    runs before have ended; not where their records, or the newest commits, cannot be read.
     """
 
     connection: sqlite3.Connection
     quarantined: str
     is_whole: bool
-    is_log_damaged: bool
+    knows_runs: bool
 
 
 def take_lock(directory: Path) -> int:
@@ -95,8 +100,8 @@ def find_as_it_is(directory: Path, connect: Connect, max_bytes: int) -> sqlite3.
     try:
         prepare(connection, max_bytes)
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        table = seal.broken(connection) if version == VERSION else ""
-        tally.current(connection)
+        if version == VERSION:
+            require_rows(connection)
     except sqlite3.Error as error:
         connection.close()
         if is_damage(error):
@@ -105,9 +110,6 @@ def find_as_it_is(directory: Path, connect: Connect, max_bytes: int) -> sqlite3.
     if version != VERSION:
         connection.close()
         raise _to_be_mended(path, f"is of schema version {version} instead of {VERSION}")
-    if table:
-        connection.close()
-        raise _to_be_mended(path, f"is damaged: a row is not as it was written in {table}")
     return connection
 
 
@@ -124,7 +126,7 @@ def unusable(directory: Path, error: OSError) -> BacklogError:
 
 def _find(directory: Path, connect: Connect, max_bytes: int) -> Found:
     path = directory / FILE
-    quarantined, is_whole = "", True
+    quarantined, had = "", Salvaged(is_whole=True, knows_runs=True)
     if (directory / READY).exists():  # the run before was cut short while changing the names
         quarantined = _put_in_place(directory)
     elif not path.is_file():  # nothing, or a folder that somebody made there
@@ -133,6 +135,7 @@ def _find(directory: Path, connect: Connect, max_bytes: int) -> Found:
     is_log_damaged = _make_log_durable(directory)
     connection = connect(path)
     try:
+        require_header(path)
         prepare(connection, max_bytes)
         require_sound(connection, is_log_damaged=is_log_damaged)
         _empty_log(directory, connection)
@@ -141,12 +144,13 @@ def _find(directory: Path, connect: Connect, max_bytes: int) -> Found:
         try:
             if isinstance(error, sqlite3.Error) and not is_damage(error):
                 raise
-            quarantined, is_whole = replace(directory, connect, connection, SALVAGE_S)
+            quarantined, had = replace(directory, connect, connection, SALVAGE_S)
         finally:
             connection.close()
         connection = connect(path)
         prepare(connection, max_bytes)
-    return Found(connection, quarantined, is_whole and not is_log_damaged, is_log_damaged)
+    is_whole, knows_runs = (each and not is_log_damaged for each in had)
+    return Found(connection, quarantined, is_whole, knows_runs)
 
 
 def _make_log_durable(directory: Path) -> bool:
@@ -208,22 +212,22 @@ def _write_durably(path: Path, data: bytes) -> None:
 # -------------------------------------------------------------------------------------- replacing
 def replace(
     directory: Path, connect: Connect, old: sqlite3.Connection, seconds: float | None
-) -> tuple[str, bool]:
+) -> tuple[str, Salvaged]:
     """Put what `old` reads, at most so long, into a new file.
 
-    Return where the old one has been put, and whether all loss ranges and bundles set aside were
-    read. `old` is closed when its file has another name: then SQLite leaves that as it is.
+    Return where the old one has been put, and what was had whole. `old` is closed when its file
+    has another name: then SQLite leaves that as it is.
     """
-    is_whole = _build(directory, connect, old, seconds)
+    had = _build(directory, connect, old, seconds)
     quarantined = _put_in_place(directory)
     old.close()
-    return quarantined, is_whole
+    return quarantined, had
 
 
 def _build(
     directory: Path, connect: Connect, old: sqlite3.Connection | None, seconds: float | None
-) -> bool:
-    """Make the READY file; whether `salvage` had the old one whole.
+) -> Salvaged:
+    """Make the READY file; what `salvage` had whole of the old one.
 
     Nothing of it counts before it has that name, so it has no journal.
     """
@@ -242,10 +246,10 @@ def _build(
         connection.execute("BEGIN")
         for table in TABLES:
             connection.execute(table)
-        is_whole = True
+        had = Salvaged(is_whole=True, knows_runs=True)
         if old is not None:
             end_s = math.inf if seconds is None else time.monotonic() + seconds
-            is_whole = salvage(old, connection, lambda: time.monotonic() > end_s)
+            had = salvage(old, connection, lambda: time.monotonic() > end_s)
         _number_sessions(connection)
         tally.count_all(connection)
         connection.execute(f"PRAGMA user_version={VERSION}")
@@ -258,7 +262,7 @@ def _build(
     _sync(new)
     new.rename(directory / READY)
     _sync(directory)  # before the old one may get another name
-    return is_whole
+    return had
 
 
 def _number_sessions(connection: sqlite3.Connection) -> None:

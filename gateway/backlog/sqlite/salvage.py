@@ -11,7 +11,7 @@ import itertools
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.backlog.sqlite import missing, seal, tables
 from gateway.backlog.sqlite.schema import INSERT_BUNDLE, unpacked
@@ -20,27 +20,35 @@ from gateway.backlog.sqlite.walk import NOWHERE, Walk, until_damage
 log = logging.getLogger(__name__)
 
 _READ: Final = ("stream", "counter", "memory", "installation")  # up to the first damage
+_ADDED: Final = frozenset({"kept_seq", "seal"})  # by versions 2 and 3
 _STEPPED_OVER: Final[Sequence[tuple[str, Sequence[str]]]] = (("loss", ()), ("aside", ("body",)))
+
+
+class Salvaged(NamedTuple):
+    """What was had whole.
+
+    `is_whole`: loss ranges and bundles set aside; else some may be left behind, and nobody can say
+    which. `knows_runs`: how each run ended.
+    """
+
+    is_whole: bool
+    knows_runs: bool
 
 
 def salvage(
     damaged: sqlite3.Connection, fresh: sqlite3.Connection, is_late: Callable[[], bool]
-) -> bool:
-    """Copy all that reads, until `is_late`; what is left behind stays in the damaged file.
-
-    False: loss ranges or bundles set aside may be left behind, and nobody can say which.
-    """
+) -> Salvaged:
+    """Copy all that reads, until `is_late`; what is left behind stays in the damaged file."""
     # Without it SQLite refuses a file that is shorter than it should be altogether.
     damaged.execute("PRAGMA writable_schema=ON")
     # What is no text is bytes then: one altered letter does not hide the rows behind it.
     damaged.text_factory = _text
-    for table in _READ:
-        _read(damaged, fresh, table)
+    read = {table: _read(damaged, fresh, table) for table in _READ}
     copied = [_copy(damaged, fresh, table, more) for table, more in _STEPPED_OVER]
     walk = Walk(damaged, "bundle", "body")
     _copy_bundles(walk, fresh, is_late)
     tables.add_losses(fresh, missing.losses(fresh, walk, _tally(damaged)))
-    return all(copied)
+    return Salvaged(is_whole=all(copied), knows_runs=read["stream"])
 
 
 def _text(data: bytes) -> str | bytes:
@@ -72,27 +80,32 @@ def _copy_bundles(walk: Walk, fresh: sqlite3.Connection, is_late: Callable[[], b
 
 def _tally(damaged: sqlite3.Connection) -> tuple[int, int] | None:
     """Return the row from which on nothing was deleted, and how many are kept below it."""
-    for next_row, bundles, *_ in _sound_rows(damaged, "tally"):
-        if isinstance(next_row, int) and isinstance(bundles, int):
-            return next_row, bundles
+    for row in _rows(damaged, "tally"):
+        match row:
+            case (int(next_row), int(bundles), *_):
+                return next_row, bundles
+            case _:
+                return None
     return None
 
 
-def _read(damaged: sqlite3.Connection, fresh: sqlite3.Connection, table: str) -> None:
-    """Copy a table up to its first damage, without rows that are not as they were written."""
+def _read(damaged: sqlite3.Connection, fresh: sqlite3.Connection, table: str) -> bool:
+    """Copy a table up to its first damage, without rows that are damaged; whether that was all."""
     insert = seal.insert(table, verb="INSERT OR IGNORE")
-    for row in _sound_rows(damaged, table):
-        # A value that does not fit the tables is damage too, and is left behind.
-        with contextlib.suppress(sqlite3.IntegrityError):
-            fresh.execute(insert, row)
+    is_whole = _is_sound(damaged, table)
+    for row in _rows(damaged, table):
+        is_whole = is_whole and row is not None
+        if row is not None:
+            with contextlib.suppress(sqlite3.IntegrityError):
+                fresh.execute(insert, row)
+    return is_whole
 
 
-def _sound_rows(damaged: sqlite3.Connection, table: str) -> Iterator[tuple[object, ...]]:
+def _rows(damaged: sqlite3.Connection, table: str) -> Iterator[tuple[object, ...] | None]:
     names = _columns(damaged, table)
     select = f"SELECT {', '.join(names)} FROM {table}"  # noqa: S608 - our own words
     for values in until_damage(damaged, select):
-        if row := _carried(table, names, values):
-            yield row
+        yield _carried(table, names, values)
 
 
 def _copy(
@@ -103,13 +116,13 @@ def _copy(
     insert = seal.insert(table, *more)
     walk = Walk(damaged, table, ", ".join(names))
     for _, *values in walk.rows(0, NOWHERE):
+        row = _carried(table, names, values, more)
         try:
-            if row := _carried(table, names, values, more):
+            if row is not None:
                 fresh.execute(insert, row)
-            else:
-                walk.is_damaged = True
         except sqlite3.IntegrityError:
-            walk.is_damaged = True
+            row = None
+        walk.is_damaged = walk.is_damaged or row is None
     if walk.is_damaged or not _is_sound(damaged, table):
         log.error("store damaged, not all rows could be read table=%s", table)
         return False
@@ -117,18 +130,19 @@ def _copy(
 
 
 def _columns(damaged: sqlite3.Connection, table: str, more: Sequence[str] = ()) -> Sequence[str]:
-    """Return the columns to be read; an earlier version did not have all of them."""
+    """Return the columns to be read: all but those that an earlier version did not have."""
     found = {name for _, name, *_ in until_damage(damaged, f"PRAGMA table_info({table})")}
-    return [name for name in (*seal.COLUMNS[table], "seal", *more) if name in found or not found]
+    without = _ADDED - found if found else frozenset[str]()
+    return [name for name in (*seal.COLUMNS[table], "seal", *more) if name not in without]
 
 
 def _carried(
     table: str, names: Sequence[str], values: Sequence[object], more: Sequence[str] = ()
 ) -> tuple[object, ...] | None:
-    """Return a row for the new file; None when it is not as it was written."""
-    given = dict(zip(names, values, strict=True))
-    own = [given.get(name, 0) for name in seal.COLUMNS[table]]
-    if "seal" in given and not seal.is_whole((*own, given["seal"])):
+    """Return a row for the new file; None when it is not as it was written, or cannot be."""
+    given = {"kept_seq": 0, "seal": None, **dict(zip(names, values, strict=True))}
+    own = [given[name] for name in seal.COLUMNS[table]]
+    if not seal.fits(table, own) or not seal.is_whole((*own, given["seal"])):
         return None
     return (*seal.sealed(*own), *(given[name] for name in more))
 

@@ -19,6 +19,7 @@ tables are STRICT and say what they hold, so that quick_check notices what does 
     memory        words kept for the runs to come.
 
 All but `bundle`, whose body has one, have a checksum of each row in the column `seal` (seal.py).
+It is NULL in rows that an earlier version wrote.
 """
 
 import zlib
@@ -105,9 +106,7 @@ TABLES_2: Final = (
         value TEXT NOT NULL) STRICT, WITHOUT ROWID""",
 )
 # What version 3 added.
-TABLES_3: Final = tuple(
-    f"ALTER TABLE {table} ADD COLUMN seal INTEGER NOT NULL DEFAULT 0" for table in seal.COLUMNS
-)
+TABLES_3: Final = tuple(f"ALTER TABLE {table} ADD COLUMN seal INTEGER" for table in seal.COLUMNS)
 TABLES: Final = (*_TABLES_1, *TABLES_2, *TABLES_3)
 
 INSERT_BUNDLE: Final = (

@@ -4,7 +4,7 @@ Functions within a transaction of their caller's.
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from gateway.backlog import SESSIONS_PER_RESERVATION, ranges
@@ -14,38 +14,45 @@ from gateway.model import Aside, Loss, Moment, Row
 
 _INSERT_LOSS: Final = seal.insert("loss")
 _NEAR: Final = "WHERE stream = ? AND reason = ? AND first <= ? + 1 AND last >= ? - 1"
-_DELETE_NEAR: Final = f"DELETE FROM loss {_NEAR}"  # noqa: S608 - our own words
+_ALL: Final = "ORDER BY id"
 _PUT_COUNTER: Final = seal.insert("counter", verb="INSERT OR REPLACE")
 _INSERT_ASIDE: Final = seal.insert("aside", "body")
 
 
 # ---------------------------------------------------------------------------------------- losses
 def losses(connection: sqlite3.Connection) -> list[Loss]:
-    """Return all loss ranges, oldest first."""
-    return _losses(connection, "ORDER BY id", ())
+    """Return all loss ranges that are as they were written, oldest first."""
+    return [*_losses(connection, _ALL).values()]
 
 
-def _losses(connection: sqlite3.Connection, where: str, values: Sequence[object]) -> list[Loss]:
-    select = "SELECT stream, first, last, reason, boot, at_ns, wall_offset_ns FROM loss "
-    rows = connection.execute(select + where, values).fetchall()
-    return [
-        Loss(stream, first, last, reason, Moment(boot, at_ns, offset_ns))
-        for stream, first, last, reason, boot, at_ns, offset_ns in rows
-    ]
+def _losses(
+    connection: sqlite3.Connection, where: str, values: Sequence[object] = ()
+) -> dict[int, Loss]:
+    return {
+        row: Loss(stream, first, last, reason, Moment(boot, at_ns, offset_ns))
+        for row, (stream, first, last, reason, boot, at_ns, offset_ns) in seal.whole_rows(
+            connection, "loss", where, values
+        )
+    }
+
+
+def _replace_losses(
+    connection: sqlite3.Connection, before: Iterable[int], after: Iterable[Loss]
+) -> None:
+    connection.executemany("DELETE FROM loss WHERE id = ?", [(row,) for row in before])
+    connection.executemany(_INSERT_LOSS, [seal.sealed(*_values(each)) for each in after])
 
 
 def add_losses(connection: sqlite3.Connection, losses_: Sequence[Loss]) -> None:
     """Write loss ranges, merged with their neighbours; the number of them stays bounded."""
     for loss in ranges.joined(losses_):
         near = (loss.stream, loss.reason, loss.last, loss.first)
-        merged = ranges.grown(loss, _losses(connection, _NEAR, near))
-        connection.execute(_DELETE_NEAR, near)
-        connection.execute(_INSERT_LOSS, seal.sealed(*_values(merged)))
+        merged = _losses(connection, _NEAR, near)
+        _replace_losses(connection, merged, [ranges.grown(loss, [*merged.values()])])
     (count,) = connection.execute("SELECT count(*) FROM loss").fetchone()
     if losses_ and count > ranges.MAX_LOSSES:
-        bounded = ranges.bounded(losses(connection))
-        connection.execute("DELETE FROM loss")
-        connection.executemany(_INSERT_LOSS, [seal.sealed(*_values(each)) for each in bounded])
+        all_ = _losses(connection, _ALL)
+        _replace_losses(connection, all_, ranges.bounded([*all_.values()]))
 
 
 def forget_losses(connection: sqlite3.Connection, losses_: Sequence[Loss]) -> None:
@@ -134,7 +141,7 @@ def put_counters(connection: sqlite3.Connection, changed: Mapping[str, int]) -> 
 
 def reserve_sessions(connection: sqlite3.Connection, least: int = 0) -> int:
     """Reserve a block of session numbers, none below `least`; the first of them."""
-    reserved: int = connection.execute("SELECT session FROM installation").fetchone()[0]
+    (reserved,) = seal.only(connection, "installation")
     first = max(least, reserved)
     after = seal.sealed(first + SESSIONS_PER_RESERVATION)
     connection.execute(seal.update("installation"), after)

@@ -72,8 +72,8 @@ class Tally(msgspec.Struct, frozen=True):
 
 def stored(connection: sqlite3.Connection) -> Tally:
     """Return the tally as it stands in the file."""
-    select = "SELECT next_row, bundles, observations, events FROM tally"
-    return Tally(*connection.execute(select).fetchone())
+    next_row, bundles, observations, events = seal.only(connection, "tally")
+    return Tally(next_row, bundles, observations, events)
 
 
 def current(connection: sqlite3.Connection) -> Tally:

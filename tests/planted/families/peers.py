@@ -292,8 +292,8 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(
         name="believes a derived counter on disk",
         file="gateway/backlog/sqlite/soundness.py",
-        before="        if tally.counted(connection) != found:\n",
-        after="        if tally.counted(connection) is found:\n",
+        before="    if tally.counted(connection) != tally.current(connection):\n",
+        after="    if tally.counted(connection) is connection:\n",
         red=(f"{STORES}::test_a_counter_that_does_not_fit_its_rows_is_not_believed",),
         like="Vector #25845",
     ),
