@@ -24,7 +24,7 @@ _SESSIONS = 100  # of a block: reserved with one write
 _MOST_PREVIOUS = 16  # streams: of eight runs that no broker heard of
 _MOST_LOSSES = 32
 _SUM_BYTES = 9  # in hexadecimal, and a line's end
-_NO_RUN = (-1, [])  # type: tuple[int, list[Previous]]
+_NO_RUN = (0, [])  # type: tuple[int, list[Previous]]
 
 
 def begin(
@@ -48,8 +48,6 @@ def begin(
     ours = [(stream, klass, False, None) for klass, stream in streams.items()]
     try:
         _make(root + "/state")
-        if taken < 0:
-            _forget(root, "dated")  # count was lost: there may have been higher ones
         _save(root, "run", [session + _SESSIONS, previous + ours])
     except OSError:
         pass  # better to deliver under numbers that may come again than not at all
@@ -68,9 +66,11 @@ def is_dated(root: str) -> bool:
     """Whether sessions are numbered by the time.
 
     Where flash or files are new, or damaged, those of before may have been above the ones that
-    these begin with, and a platform would take each status for a late one.
+    these begin with, and a platform would take each status for a late one. Where count was lost
+    since, they are below the first that was numbered so.
     """
-    return _load(root, "dated", 0) > 0  # type: ignore[no-any-return]
+    since = _load(root, "dated", 0)
+    return 0 < since <= _load(root, "run", _NO_RUN)[0]  # type: ignore[no-any-return]
 
 
 def dated(root: str, unix_ms: int) -> int:
@@ -223,13 +223,6 @@ def _save(root: str, name: str, content: object) -> None:
 
 def _sum(body: bytes) -> bytes:
     return b"%08x\n" % crc32(body)
-
-
-def _forget(root: str, name: str) -> None:
-    try:
-        os.remove(f"{root}/state/{name}.json")
-    except OSError:
-        pass  # it is not there
 
 
 def _make(folder: str) -> None:

@@ -255,7 +255,7 @@ class Uplink(MQTTClient):  # type: ignore[misc]
         while not self.closing:
             self.beat()
             if self.is_held or not self.link.up:
-                self.cause = "no network"
+                self.cause = "asks for the time first" if self.link.up else "no network"
                 await asyncio.sleep_ms(_TICK_MS)
                 continue
             try:

@@ -239,6 +239,33 @@ def test_an_adapter_through_which_somebody_is_connected_keeps_its_power(
     assert any("a device is connected through hci0" in line for line in caplog.messages)
 
 
+def test_an_adapter_that_somebody_has_just_switched_off_is_not_cycled(at_ble: AtBle) -> None:
+    async def scenario(place: BlePlace) -> None:
+        await place.hears()
+        place.world.bluez.power(on=False)
+        await place.is_(DOWN, "adapter hci0 is powered off")
+        with pytest.raises(LeftAloneError, match="somebody has just switched hci0 off"):
+            await SystemRemedies().power_cycle("hci0")
+        assert not place.calls("Set")
+
+    at_ble(scenario, impatient())
+
+
+def test_an_end_that_cannot_wait_says_that_the_adapter_is_off(at_ble: AtBle) -> None:
+    async def scenario(place: BlePlace) -> None:
+        await place.hears()
+        off = asyncio.create_task(SystemRemedies(off_s=60).power_cycle("hci0"))
+        await place.is_(DOWN, "adapter hci0 is powered off")
+        place.world.bluez.faults.add(MethodFault(member="Set", hang=True))
+        off.cancel()
+        await until(lambda: place.calls("Set") == 2)
+        off.cancel()
+        with pytest.raises(RemedyError, match="hci0 was not switched on again before the end"):
+            await off
+
+    at_ble(scenario, impatient())
+
+
 def test_an_adapter_is_never_left_without_power(at_ble: AtBle) -> None:
     async def scenario(place: BlePlace) -> None:
         await place.hears()

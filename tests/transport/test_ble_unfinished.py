@@ -89,6 +89,15 @@ class Switch:
         raise NotImplementedError
 
 
+class PatientSwitch(Switch):
+    """An adapter that is without power until the agent ends."""
+
+    async def power_cycle(self, adapter: str) -> None:
+        assert adapter == "hci0"
+        self.begun.set()
+        await asyncio.get_running_loop().create_future()
+
+
 class StuckSwitch(Switch):
     """An adapter that would not go on again when the agent ends."""
 
@@ -118,6 +127,27 @@ def test_the_power_goes_only_once_the_word_of_it_is_kept() -> None:
         words.kept.set()
         await climbing
         assert switch.cycles == 1
+        assert not kept(words).is_it(ADDRESS)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_an_end_after_which_the_adapter_has_power_leaves_no_word(*, is_kept: bool) -> None:
+    """While the word is waited for nothing was switched off; later, it is on again."""
+
+    async def scenario() -> None:
+        words, switch = SlowWords(), PatientSwitch()
+        if is_kept:
+            words.kept.set()
+        climbing = asyncio.create_task(climber(switch, words).climb("hci0", ADDRESS, since_ns=0))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert kept(words).is_it(ADDRESS)
+        assert switch.begun.is_set() == is_kept
+        climbing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await climbing
         assert not kept(words).is_it(ADDRESS)
 
     asyncio.run(scenario())

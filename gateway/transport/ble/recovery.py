@@ -84,10 +84,10 @@ class Recovery:
             await self._remedies.restart_service()
             self._record.count("service_restarts")
             return
-        await self._unfinished.begin(address)
         try:
+            await self._unfinished.begin(address)
             await self._remedies.power_cycle(adapter)
-        except LeftAloneError:
+        except (LeftAloneError, asyncio.CancelledError):  # it was not switched off, or is on again
             self._unfinished.end()
             raise
         self._unfinished.end()

@@ -74,16 +74,17 @@ class SystemRemedies:
         self._restarted_s = -math.inf
 
     async def power_cycle(self, adapter: str) -> None:
-        """Switch an adapter off and on, unless somebody is connected through it."""
+        """Switch an adapter off and on, unless somebody uses it or has switched it off.
+
+        Cancelled, it is on again; or RemedyError says that it is not.
+        """
         async with _connection() as bus:
-            if await _is_in_use(bus, adapter):
-                cause = f"a device is connected through {adapter}, which it would cost its link"
-                raise LeftAloneError(cause, "it hears nothing either: restart its program")
+            await _require_free(bus, adapter)
             try:
                 await _set_powered(bus, adapter, on=False)
                 await asyncio.sleep(self._off_s)
             finally:  # also when that was not answered, and may come to pass yet
-                await _on(bus, adapter)
+                await _on_again(bus, adapter)
 
     async def switch_on(self, adapter: str) -> None:
         """Switch an adapter on."""
@@ -123,18 +124,27 @@ async def _connection() -> AsyncGenerator[SystemBus]:
         raise RemedyError(cause) from error
 
 
-async def _is_in_use(bus: SystemBus, adapter: str) -> bool:
-    """Whether a device is connected through an adapter, as far as BlueZ says anything."""
+async def _require_free(bus: SystemBus, adapter: str) -> None:
+    """Raise LeftAloneError for an adapter that others want as it is, as far as BlueZ says so."""
     try:
         (objects,) = await bus.ask(_OBJECTS, "GetManagedObjects", "", [], at=(_BLUEZ, "/"))
     except RefusedError:
-        return False  # who does not answer that serves nobody
-    return any(_is_connected(shown) for path, shown in objects.items() if f"/{adapter}/" in path)
+        return  # who does not answer that serves nobody
+    if any(
+        _shows(shown, _DEVICE, "Connected", value=True)
+        for path, shown in objects.items()
+        if f"/{adapter}/" in path
+    ):
+        cause = f"a device is connected through {adapter}, which it would cost its link"
+        raise LeftAloneError(cause, "it hears nothing either: restart its program")
+    if _shows(objects.get(f"/org/bluez/{adapter}", {}), _ADAPTER, "Powered", value=False):
+        cause = f"somebody has just switched {adapter} off"
+        raise LeftAloneError(cause, "bluetoothctl power on")
 
 
-def _is_connected(shown: dict[str, dict[str, Any]]) -> bool:
-    connected = shown.get(_DEVICE, {}).get("Connected")
-    return connected is not None and bool(connected.value)
+def _shows(shown: dict[str, dict[str, Any]], interface: str, name: str, *, value: bool) -> bool:
+    found = shown.get(interface, {}).get(name)
+    return found is not None and bool(found.value) is value
 
 
 async def _set_powered(bus: SystemBus, adapter: str, *, on: bool) -> None:
@@ -159,6 +169,14 @@ async def _on(bus: SystemBus, adapter: str) -> None:
             await asyncio.sleep(_ON_AGAIN_S)
         else:
             return
+
+
+async def _on_again(bus: SystemBus, adapter: str) -> None:
+    try:
+        await _on(bus, adapter)
+    except asyncio.CancelledError:  # a second one: whoever ends has no time left
+        cause = f"{adapter} was not switched on again before the end"
+        raise RemedyError(cause, "bluetoothctl power on") from None
 
 
 async def _was_stopped(bus: SystemBus) -> bool:

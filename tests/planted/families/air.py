@@ -158,10 +158,24 @@ _WEDGES: tuple[Defect, ...] = (
         ),
     ),
     Defect(
+        name="keeps the word of an adapter without power that has it again at its end",
+        file="gateway/transport/ble/recovery.py",
+        before="        except (LeftAloneError, asyncio.CancelledError):",
+        after="        except LeftAloneError:",
+        red=(f"{UNFINISHED}::test_an_end_after_which_the_adapter_has_power_leaves_no_word",),
+    ),
+    Defect(
+        name="switches on at its end what somebody has switched off in the meantime",
+        file="gateway/transport/ble/remedies.py",
+        before='    if _shows(objects.get(f"/org/bluez/{adapter}", {}), _ADAPTER, "Powered", value=False):\n',
+        after="    if not objects:\n",
+        red=(f"{RECOVERY}::test_an_adapter_that_somebody_has_just_switched_off_is_not_cycled",),
+    ),
+    Defect(
         name="switches off an adapter through which somebody is connected",
         file="gateway/transport/ble/remedies.py",
-        before="            if await _is_in_use(bus, adapter):",
-        after="            if not adapter:",
+        before="            await _require_free(bus, adapter)\n",
+        after="",
         red=(f"{RECOVERY}::test_an_adapter_through_which_somebody_is_connected_keeps_its_power",),
     ),
     Defect(
@@ -169,10 +183,10 @@ _WEDGES: tuple[Defect, ...] = (
         file="gateway/transport/ble/remedies.py",
         before="            finally:  # also when that was not answered, and may come to pass"
         " yet\n"
-        "                await _on(bus, adapter)\n",
+        "                await _on_again(bus, adapter)\n",
         after="            except RemedyError:\n"
         "                raise\n"
-        "            await _on(bus, adapter)\n",
+        "            await _on_again(bus, adapter)\n",
         red=(f"{RECOVERY}::test_an_adapter_is_never_left_without_power",),
     ),
     Defect(
