@@ -149,8 +149,8 @@ MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
         ),
         "no ballast made: ...": "There is no such reserve now. Look at the cause.",
         "store committed, what came after the commit failed: ...": (
-            "What was to be kept is safe in the log; to bring the log into the file did not succeed. "
-            "It is tried again with what is kept next. Free space, or think of exchanging the card."
+            "What was to be kept is safe in the log; to bring the log into the file failed. It is "
+            "tried again with what is kept next. Free space, or think of exchanging the card."
         ),
         "store failed to sync, nothing more is committed to it as it is: ...": (
             "The card did not take what it was given. What follows says whether the file could "

@@ -73,12 +73,15 @@ class Handle:
                 yield connection
                 rim.put_mark(connection, mark)
                 connection.execute("COMMIT")
-            except BaseException as error:
-                is_committed = isinstance(error, sqlite3.Error) and rim.has_mark(connection, mark)
+            except sqlite3.Error as error:
+                is_committed = rim.has_mark(connection, mark)
                 self._recover(connection, error)
                 if not is_committed:
                     raise
                 log.warning("store committed, what came after the commit failed: %s", error)
+            except BaseException as error:
+                self._recover(connection, error)
+                raise
 
     @contextmanager
     def reading(self) -> Generator[sqlite3.Connection]:
