@@ -345,6 +345,7 @@ def test_what_is_committed_counts_whatever_has_failed_after_the_commit(
         medium.is_armed = True
         rows = await backlog.append([bundle(routine) for _ in range(count)], {})
         assert (backlog.bundles, len(rows)) == (count, count)
+        assert await backlog.oldest() is not None  # by another connection
         medium.is_armed = True
         dropped = await backlog.drop(rows[:1], "full", AT)
         assert [each.row for each in dropped] == [rows[0]]
