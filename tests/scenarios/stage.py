@@ -278,6 +278,14 @@ class Stage:
         """Return at a moment at which all that was heard has arrived."""
         await self.until(lambda: not self.air.on_the_way and not self.missing(), guard_s=guard_s)
 
+    async def all_heard(self) -> None:
+        """Return when nothing is on its way to the agent, strangers' frames neither.
+
+        What a radio takes it hands on in order, so one that has arrived says so of those before.
+        """
+        self.air.transmit(self.air.sensors[0].emit())
+        await self.all_arrived()
+
     async def arrived(self, more: int) -> None:
         """Return when so many more different frames have arrived."""
         self.read()

@@ -43,7 +43,7 @@ def test_a_flood_is_counted_and_costs_no_other_sensor_a_frame(play: Play) -> Non
                 content = {BTHOME: b"\x40\x3d" + number.to_bytes(2, "little")}
                 stage.world.advertise(Advertisement(address=PLAIN[0], services=content))
                 await stage.passed(1 / FLOOD_HZ)
-        await stage.all_arrived()
+        await stage.all_heard()
         await stage.end_agent()
         counters = stage.read().last["counters"]
         assert counters["unlisted"] > STRANGERS

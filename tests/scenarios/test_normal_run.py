@@ -55,7 +55,7 @@ def test_all_that_listed_sensors_say_arrives_to_the_last_digit_and_nobody_elses(
             await stage.arrived(150)
             stage.world.lora(LORA_STRANGER, b"01670110")
             await stage.arrived(50)
-        await stage.all_arrived()
+        await stage.all_heard()
         await stage.end_agent()
         counters = stage.read().last["counters"]
         assert counters["heard"] == stage.world.audible
