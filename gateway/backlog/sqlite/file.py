@@ -113,14 +113,14 @@ class StoreFile:
         connection = self._connect(self.path)
         try:
             rim.prepare(connection, self.max_bytes)
-            self.put_right(connection)
+            self._put_right(connection)
         except BaseException:
             connection.close()
             raise
         self._identity = self._found()
         return connection
 
-    def put_right(self, connection: sqlite3.Connection) -> None:
+    def _put_right(self, connection: sqlite3.Connection) -> None:
         """Undo what a failed commit has left in the file after all, and count what is there."""
         connection.execute("BEGIN IMMEDIATE")
         try:

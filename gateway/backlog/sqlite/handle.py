@@ -27,10 +27,6 @@ class Owner(Protocol):
         """Open the file again and put right what a failed commit may have left in it."""
         ...
 
-    def put_right(self, connection: sqlite3.Connection) -> None:
-        """Undo what a failed commit has left in the file after all, and count what is there."""
-        ...
-
     def replace(self, failed: sqlite3.Connection) -> None:
         """Put everything that `failed` reads into a new file that takes the old one's place.
 
@@ -143,7 +139,6 @@ class Handle:
         Until then nothing is added to the log: after a hole in it nothing would be found again.
         """
         if _emptied_log(failed):
-            self._owner.put_right(failed)  # where the checkpoint after a commit is what failed
             log.warning("store healed after a failed sync")
             self._connection = failed
         else:

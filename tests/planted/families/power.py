@@ -9,10 +9,6 @@ OUTAGE: Final = f"{_CUTS}::test_an_outage_with_the_pragmas_of_the_store_itself_l
 DAMAGED: Final = (
     f"{_CUTS}::test_a_power_cut_while_a_damaged_file_is_replaced_loses_no_more_than_the_damage"
 )
-COUNTED: Final = (
-    "tests/backlog/test_failed_sync.py"
-    "::test_what_is_kept_is_counted_right_after_a_commit_whose_checkpoint_failed"
-)
 
 _SCHEMA: Final = "gateway/backlog/sqlite/schema.py"
 _DATABASE: Final = "gateway/backlog/sqlite/database.py"
@@ -128,13 +124,5 @@ DEFECTS: tuple[Defect, ...] = (
         " of names\n",
         after="",
         red=(DAMAGED,),
-    ),
-    Defect(
-        name="goes on with a wrong count after a commit whose checkpoint failed",
-        file="gateway/backlog/sqlite/handle.py",
-        before="            self._owner.put_right(failed)  # where the checkpoint after a commit"
-        " is what failed\n",
-        after="",
-        red=(COUNTED,),
     ),
 )
