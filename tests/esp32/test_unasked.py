@@ -6,6 +6,7 @@ Some brokers subscribe their clients by themselves, and would do so again at the
 import asyncio
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,17 @@ from tests.mqtt.test_unasked import MANY, PUBACK, PUBCOMP, PUBREC, Peer, unasked
 COUNT = 50
 STRAY = "stray"
 SMALL, LARGE = b"x" * 20, b"x" * 4993  # it is taken; it is longer than what a board reads at once
+
+
+async def served(modules: Path, peer: Peer) -> dict[str, Any]:
+    """Let a board publish at a peer; what it tells at its end, to which it was connected."""
+    async with (
+        await asyncio.start_server(peer.serve, "127.0.0.1", 0) as server,
+        Board(modules, port=server.sockets[0].getsockname()[1], count=COUNT) as board,
+    ):
+        end = await board.until("end")
+    assert [each["cause"] for each in board.all("down")] == ["closed"]
+    return end
 
 
 @pytest.mark.parametrize("payload", [SMALL, LARGE], ids=["small", "large"])
@@ -38,12 +50,7 @@ def test_it_is_answered_and_forgotten_and_our_messages_go_on(
     peer = Peer([unasked(qos, number, payload) for number in MANY], releases=releases)
 
     async def main() -> None:
-        async with (
-            await asyncio.start_server(peer.serve, "127.0.0.1", 0) as server,
-            Board(modules, port=server.sockets[0].getsockname()[1], count=COUNT) as board,
-        ):
-            end = await board.until("end")
-        assert [each["cause"] for each in board.all("down")] == ["closed"]
+        end = await served(modules, peer)
         assert (end["acked"], end["left"]) == (COUNT, 0)
         kinds = (PUBACK, PUBREC, PUBCOMP)
         assert {kind: peer.got[kind] for kind in kinds if peer.got[kind]} == answers
@@ -56,12 +63,7 @@ def test_one_that_is_larger_than_all_memory_ends_nothing(modules: Path, qos: int
     peer = Peer([unasked(qos, 7, bytes(1_500_000)), unasked(1, 8, SMALL)])
 
     async def main() -> None:
-        async with (
-            await asyncio.start_server(peer.serve, "127.0.0.1", 0) as server,
-            Board(modules, port=server.sockets[0].getsockname()[1], count=COUNT) as board,
-        ):
-            end = await board.until("end")
-        assert [each["cause"] for each in board.all("down")] == ["closed"]
+        end = await served(modules, peer)
         assert (end["acked"], end["skipped"]) == (COUNT, 1)
         answers = Counter({PUBACK: 1}) + Counter({PUBREC: 1} if qos == 2 else {PUBACK: qos})
         assert {kind: peer.got[kind] for kind in answers} == answers
