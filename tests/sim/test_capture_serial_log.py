@@ -66,6 +66,24 @@ def test_time_never_goes_back(tmp_path: Path) -> None:
     assert [one.record.at_us for one in heard(path)] == [0, 0, 1_000_000]
 
 
+@pytest.mark.parametrize("lines", [("[5.0]", "2026-11-22 10:00:00"), ("1795341600.0", "[6.0]")])
+def test_a_time_that_counts_from_elsewhere_than_the_first_is_none(
+    tmp_path: Path, lines: tuple[str, str]
+) -> None:
+    source = open_source(log(tmp_path, *(f"{line} {WORDS}" for line in lines)), MODEM)
+    assert len(list(source)) == 1
+    assert source.notes == ["1 lines without a time were left out"]
+
+
+def test_times_from_1970_to_2100_are_read_again_from_the_capture_they_became(
+    tmp_path: Path,
+) -> None:
+    lines = (f"{year}-01-01 00:00:00 {WORDS}" for year in (1970, 2099))
+    assert convert(open_source(log(tmp_path, *lines), MODEM), tmp_path / "out.jsonl") == 2
+    first, last = read(tmp_path / "out.jsonl")
+    assert last.at_us - first.at_us == 4_070_908_800_000_000
+
+
 def test_lines_without_a_time_or_words_are_left_out_and_counted(tmp_path: Path) -> None:
     path = log(tmp_path, "--- picocom", f"[5.0] {WORDS}", "[6.0]   ", "", "AT+ADDRESS?")
     source = open_source(path, MODEM)

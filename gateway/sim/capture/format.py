@@ -27,8 +27,8 @@ _NODE: Final = "lora:"
 _HIGHEST_COMPANY: Final = 0xFFFF
 _HIGHEST_NODE: Final = 65_535
 _US_PER_S: Final = 1_000_000
-_MOST_S: Final = 3.2e9  # a century
 _LAST_US: Final = 4_102_444_800_000_000  # the year 2100
+_MOST_S: Final = _LAST_US / _US_PER_S  # since 1970
 # Bluetooth LE, a node's number, a DevEUI, a device address nobody can list; a modem has none.
 _ADDRESS: Final = (
     r"^([0-9A-F]{2}(:[0-9A-F]{2}){5}|lora:[0-9]{1,5}|eui:[0-9a-f]{16}|lorawan:[0-9a-f]{8})?\Z"

@@ -6,8 +6,9 @@
     [  123.456] +RCV=...                                   seconds since something else
 
 The rest of a line is what the modem said, its line ending put back; of a modem whose words are
-no text (HEXADECIMAL) it is hexadecimal digits. A line without a time is counted and left out.
-Where no line has one, this is no such log, and an error.
+no text (HEXADECIMAL) it is hexadecimal digits. A line without a time, or with one that counts from
+elsewhere than the first, is counted and left out. Where no line has one, this is no such log, and
+an error.
 """
 
 import re
@@ -51,10 +52,14 @@ class SerialLog:
     def __iter__(self) -> Iterator[Heard]:
         self.notes, self._timeless = [], 0
         header: Header | None = None
-        start_us = latest = 0
+        start_us, latest, is_unix = 0, 0, False
         for line in self._lines():
             if header is None:
                 header, start_us = _beginning(line)
+                is_unix = line.is_unix
+            if line.is_unix != is_unix:  # how long it was between the two nobody knows
+                self._timeless += 1
+                continue
             latest = max(latest, line.at_us - start_us)
             record = Record(
                 at_us=latest,
