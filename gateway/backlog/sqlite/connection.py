@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.backlog import MAX_MEMORY_CHARACTERS
-from gateway.backlog.sqlite.schema import PAGE_BYTES, PRAGMAS
+from gateway.backlog.sqlite.schema import MAKE_MARK, PAGE_BYTES, PRAGMAS, PUT_MARK, READ_MARK
 from gateway.errors import BacklogError, BacklogFullError
 
 _OWNERS_ALONE: Final = 0o600
@@ -60,13 +60,13 @@ def prepare(connection: sqlite3.Connection, max_bytes: int) -> None:
     """Make the connection durable and bounded, and have it know what it has committed."""
     for pragma in PRAGMAS:
         connection.execute(pragma).fetchall()
-    connection.execute("CREATE TEMP TABLE mark AS SELECT 0 AS number")
+    connection.execute(MAKE_MARK)
     limit_pages(connection, max_pages(max_bytes))
 
 
 def put_mark(connection: sqlite3.Connection, mark: int) -> None:
     """Note, in memory and within the transaction, that what comes next is its commit."""
-    connection.execute("UPDATE temp.mark SET number = ?", (mark,))
+    connection.execute(PUT_MARK, (mark,))
 
 
 def has_mark(connection: sqlite3.Connection, mark: int) -> bool:
@@ -77,7 +77,7 @@ def has_mark(connection: sqlite3.Connection, mark: int) -> bool:
     if connection.in_transaction:
         return False
     try:
-        found = connection.execute("SELECT number FROM temp.mark").fetchone()
+        found = connection.execute(READ_MARK).fetchone()
     except sqlite3.Error:
         return False
     return bool(found == (mark,))

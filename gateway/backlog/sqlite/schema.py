@@ -109,6 +109,11 @@ TABLES_2: Final = (
 TABLES_3: Final = tuple(f"ALTER TABLE {table} ADD COLUMN seal INTEGER" for table in seal.COLUMNS)
 TABLES: Final = (*_TABLES_1, *TABLES_2, *TABLES_3)
 
+# Of a connection, in memory: the transaction that was committed last (connection.has_mark).
+MAKE_MARK: Final = "CREATE TEMP TABLE mark AS SELECT 0 AS number"
+PUT_MARK: Final = "UPDATE temp.mark SET number = ?"
+READ_MARK: Final = "SELECT number FROM temp.mark"
+
 INSERT_BUNDLE: Final = (
     "INSERT INTO bundle(id, stream, klass, first_seq, count, body) VALUES(?, ?, ?, ?, ?, ?)"
 )
