@@ -63,7 +63,11 @@ def _structure(_: Form) -> Schema:
 
 
 _FRAME: Final = record(
-    Field("t", number(minimum=0, maximum=4_102_444_800.0), "Seconds since `started`, to the microsecond."),
+    Field(
+        "t",
+        number(minimum=0, maximum=4_102_444_800.0),
+        "Seconds since `started`, to the microsecond.",
+    ),
     Field(
         "m",
         words(
