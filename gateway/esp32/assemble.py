@@ -50,8 +50,6 @@ def build(agent: "Agent") -> None:
         "journal", "begin", root, streams, kept, site.session
     )
     agent.session, agent.session_end = session, session + 100
-    # The first connection costs memory: best there is no second, for the number of the session.
-    agent.undated = uplink.is_held = not overlay.run("journal", "is_dated", root)
     agent.losses = Losses(root, clock, losses)
     lines = overlay.run("settings", "devices", root, nvs)
     devices = overlay.run("roster", "listed", lines, site.intake)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gateway.esp32.uplink import Uplink
 
 _PATIENCE_MS = 15000
+_STALLED_MS = 5_000  # of a packet that is too long to be taken
 _STEP_MS = 20
 _LEAVE_MS = 2000
 _HANG_UP_MS = 100  # within which the uplink has noticed
@@ -178,7 +179,6 @@ def _hello(uplink: "Uplink") -> bytes:
     flags = 0
     fields = _text(uplink.client_id)
     if uplink.lw_topic:
-        uplink.has_will = True
         flags = 0x04 | uplink.lw_qos << 3 | uplink.lw_retain << 5
         fields += _text(uplink.lw_topic) + _text(uplink.lw_msg)
     if user:
@@ -237,6 +237,35 @@ def patience(uplink: "Uplink") -> int:
     )
     uplink.attempt += 1
     return int(wait_s * 20)
+
+
+async def skip(uplink: "Uplink", stream: asyncio.StreamReader, size: int) -> None:
+    """Read over a packet that is longer than the buffer, which is full of its beginning.
+
+    It is acknowledged nevertheless: or it would come again with each connection. Raises OSError
+    when it does not come on: other overlays wait meanwhile.
+    """
+    buffer = uplink.buf
+    most = len(buffer)
+    head = 2
+    while buffer[head - 1] > 127:
+        head += 1
+    at = head + 2 + (buffer[head] << 8 | buffer[head + 1])
+    puback = b"\x40\2" + bytes(buffer[at : at + 2])
+    wanted = buffer[0] & 0xF6 == 0x32
+    size -= most
+    while size:
+        view = memoryview(buffer)[: min(size, most)]
+        try:
+            count = await asyncio.wait_for_ms(stream.readinto(view), _STALLED_MS)
+        except asyncio.TimeoutError:  # noqa: UP041 - MicroPython's is another
+            raise OSError(errno.ETIMEDOUT) from None
+        if count == 0:
+            raise OSError(errno.ECONNRESET)
+        size -= count or 0
+    uplink.skipped += 1
+    if wanted and len(puback) == 4:
+        uplink.write(puback)
 
 
 async def leave(uplink: "Uplink", farewell: bytes) -> None:

@@ -1,7 +1,6 @@
 """What outlives a run besides what waits: its streams, sessions, losses, counters. An overlay.
 
     state/run.json       [sessions below it are taken, [[stream, class, clean, next number], ...]]
-    state/dated.json     session from which on they are numbered by the time; there once they are
     state/losses.json    [[stream, first, last, reason, boot, at, offset], ...], oldest first
     state/counters.json  {device: replay counter}
 
@@ -24,7 +23,6 @@ _SESSIONS = 100  # of a block: reserved with one write
 _MOST_PREVIOUS = 16  # streams: of eight runs that no broker heard of
 _MOST_LOSSES = 32
 _SUM_BYTES = 9  # in hexadecimal, and a line's end
-_NO_RUN = (0, [])  # type: tuple[int, list[Previous]]
 
 
 def begin(
@@ -34,7 +32,7 @@ def begin(
 
     `kept`: what the store holds of streams, to one past the highest; `least`: no session is below.
     """
-    taken, before = _load(root, "run", _NO_RUN)
+    taken, before = _load(root, "run", [0, []])
     losses = [tuple(each) for each in _load(root, "losses", [])]
     held = dict(kept or {})
     for stream, _, last, *_ in losses:
@@ -54,40 +52,16 @@ def begin(
     return session, previous, losses, _load(root, "counters", {})
 
 
-def reserve(root: str, least: int = 0) -> int:
-    """Reserve the next block of sessions, none below `least`; the first of them."""
-    session, streams = _load(root, "run", _NO_RUN)
-    session = max(session, least)
+def reserve(root: str) -> int:
+    """Reserve the next block of sessions; the first of them."""
+    session, streams = _load(root, "run", [0, []])
     _save(root, "run", [session + _SESSIONS, streams])
     return session
 
 
-def is_dated(root: str) -> bool:
-    """Whether sessions are numbered by the time.
-
-    Where flash or files are new, or damaged, those of before may have been above the ones that
-    these begin with, and a platform would take each status for a late one. Where count was lost
-    since, they are below the first that was numbered so.
-    """
-    since = _load(root, "dated", 0)
-    return 0 < since <= _load(root, "run", _NO_RUN)[0]  # type: ignore[no-any-return]
-
-
-def dated(root: str, unix_ms: int) -> int:
-    """Reserve sessions from the time on, if that was not done; the first, or 0: it was."""
-    if is_dated(root):
-        return 0
-    try:
-        unix_ms = reserve(root, unix_ms)
-        _save(root, "dated", unix_ms)
-    except OSError:
-        pass  # it is done again by the next run
-    return unix_ms
-
-
 def forget_previous(root: str) -> None:
     """Forget the streams that ended: the broker knows of them."""
-    session, streams = _load(root, "run", _NO_RUN)
+    session, streams = _load(root, "run", [0, []])
     ours = [each for each in streams if each[3] is None]
     if ours != streams:
         _save(root, "run", [session, ours])
@@ -96,7 +70,7 @@ def forget_previous(root: str) -> None:
 def close(root: str, ends: dict[str, int], counters: dict[str, int]) -> None:
     """Record a clean end: the next number of each stream, and the replay counters."""
     keep_counters(root, counters)
-    session, streams = _load(root, "run", _NO_RUN)
+    session, streams = _load(root, "run", [0, []])
     closed = [
         (stream, klass, True, ends[stream]) if stream in ends else (stream, klass, clean, end)
         for stream, klass, clean, end in streams

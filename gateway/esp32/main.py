@@ -33,6 +33,9 @@ _ROUND_MS = 1_000
 _LOOK_MS = 10_000
 _HEARTBEAT_MS = 60_000
 _JITTER = 6_000
+_SYNC_MS = 1_024_000  # between two askings of a time server that answered
+_SYNC_AGAIN_MS = 4_000  # without an answer; twice as long each time (RFC 4330, 10)
+_STEP_MS = 1_000  # a clock that is corrected by more has stepped
 _KEEP_MS = 900_000  # between two writings of replay counters
 _MOST_EVENTS = 16
 _MOST_REFUSALS = 16
@@ -63,11 +66,10 @@ class Agent:
     update: "dict[str, Any] | None" = None  # a new version that is being fetched
     meta_due = True
     previous_due = True  # whether the next run is still to tell `previous`
-    undated = False  # whether sessions are still to be numbered by the time
     ready: bool | None = False  # whether a message was acknowledged; None: and that was said
     believed_since_ms = status_ms = looked_ms = sync_ms = 0
     keep_ms = _KEEP_MS
-    unsynced_ms = 0  # for how long no time server is asked again, the last time without an answer
+    unsynced_ms = _SYNC_AGAIN_MS
     fault = ""
 
     def __init__(self, root: str) -> None:
@@ -187,10 +189,8 @@ class Agent:
             pass  # the flash cannot be written: it will be told once more
 
     def heard(self, topic: bytes, payload: bytes) -> None:
-        """Take an offer of another version, or the piece that was asked for, and no other."""
-        is_offer = topic == self.uplink.topics[0].encode()
-        if is_offer or (self.update and topic == self.update["held"].encode()):
-            self.mail[is_offer] = (topic, payload)
+        """Take a message of the broker's: an offer of another version, or a piece of it."""
+        self.mail[topic.endswith(b"/update")] = (topic, payload)
 
     async def writable(self) -> bool:
         """Wait a little until a packet may be begun; whether it may."""
@@ -251,17 +251,26 @@ class Agent:
         return 3 if troubled or self.delivery.store_state != "ok" else 0
 
     async def _synchronise(self) -> None:
-        if self.link.up and self.clock.now() >= self.sync_ms:
-            await overlay.arun("sntp", "synchronise", self)
-            self.uplink.is_held = False
-        if self.undated and self.clock.offset_ms is not None:
-            self.date_sessions()
+        clock, asked = self.clock, self.site.time
+        if not self.link.up or clock.now() < self.sync_ms:
+            return
+        before, was = clock.offset_ms or 0, clock.state()
+        whom, port, dns = asked["servers"], asked["port"], self.link.dns()
+        synced = await overlay.arun("sntp", "query", whom, port, clock, dns)
+        if not synced:
+            self.sync_ms = clock.now() + self.unsynced_ms
+            self.unsynced_ms = min(2 * self.unsynced_ms, _SYNC_MS)
+            return
+        self.unsynced_ms = _SYNC_AGAIN_MS
+        self.sync_ms = clock.now() + _SYNC_MS
+        if was == "unsynced":
+            self.believed_since_ms = clock.now()
+            console.say("time is known")
+        step = (clock.offset_ms or 0) - before
+        if before and abs(step) > _STEP_MS:
+            self.notify("clock.step", "byMs", step)
 
     async def _tell(self, now: int) -> None:
-        if not self.uplink.has_will:  # its number is one of before the time was known
-            self.uplink.write(b"\xe0\0")  # DISCONNECT: it is to tell nothing
-            self.uplink.drop("sessions are numbered by the time")
-            return
         if now >= self.status_ms and await self.writable():
             self.letters[overlay.run("status", "publish", self, True)] = ("status",)
             self.status_ms = now + _HEARTBEAT_MS - now % _JITTER
@@ -341,22 +350,12 @@ class Agent:
         """Have the broker given what it is to say when the connection to come is lost."""
         if self.session >= self.session_end:
             try:
-                self.session = overlay.run("journal", "reserve", self.root, self.session)
+                self.session = overlay.run("journal", "reserve", self.root)
             except OSError:
                 pass  # better numbers that may come again than no connection
             self.session_end = self.session + 100
         will = overlay.run("status", "will", self, self.session)
         self.uplink.set_last_will(self.site.root + "/status", will, True, 1)
-        self.uplink.has_will = False
-
-    def date_sessions(self) -> None:
-        """See that sessions are numbered by the time, now that it is known."""
-        self.undated = False
-        unix_ms = (self.clock.offset_ms or 0) + self.clock.now()
-        session = overlay.run("journal", "dated", self.root, unix_ms)
-        if session > self.session:
-            self.session, self.session_end = session, session + 100
-            self.renew_will()
 
     async def restart(self, cause: str) -> None:
         """Keep what waits, say farewell, start anew; first of all, see that there is memory."""

@@ -9,44 +9,21 @@ import os
 import sys
 import time
 
-from gateway.esp32.console import say
 from gateway.esp32.names import exchange, resolve
 
 TYPE_CHECKING = False  # MicroPython has no typing; the build leaves all of this out
 if TYPE_CHECKING:
     from gateway.esp32.clock import Clock
-    from gateway.esp32.main import Agent
 
 if sys.modules.pop("gateway.esp32.names", None):  # what is used of it is held here, and goes too
     delattr(sys.modules["gateway.esp32"], "names")
 
 _TRIES = 2
-_SYNC_MS = 1024000  # between two askings of a server that answered
-_SYNC_AGAIN_MS = 4000  # without an answer; twice as long each time (RFC 4330, 10)
-_STEP_MS = 1000  # a clock that is corrected by more has stepped
 _MOST_MS = 1000  # an answer that may be further off is none
 _FROM_1900_S = 2208988800  # NTP counts from 1900, we from 1970,
 _ERA_S = 4294967296  # and NTP anew in 2036
 _FROM_2000_S = 946684800  # and the chip from 2000
 _NOT_BEFORE_MS = 1767225600000  # 2026: before that this did not exist
-
-
-async def synchronise(agent: "Agent") -> None:
-    """Ask for the time, say what came of it, and set when to ask again."""
-    clock, asked = agent.clock, agent.site.time
-    before, was = clock.offset_ms or 0, clock.state()
-    if not await query(asked["servers"], asked["port"], clock, agent.link.dns()):
-        agent.unsynced_ms = min(2 * agent.unsynced_ms or _SYNC_AGAIN_MS, _SYNC_MS)
-        agent.sync_ms = clock.now() + agent.unsynced_ms
-        return
-    agent.unsynced_ms = 0
-    agent.sync_ms = clock.now() + _SYNC_MS
-    if was == "unsynced":
-        agent.believed_since_ms = clock.now()
-        say("time is known")
-    step = (clock.offset_ms or 0) - before
-    if before and abs(step) > _STEP_MS:
-        agent.notify("clock.step", "byMs", step)
 
 
 async def query(

@@ -48,8 +48,6 @@ class Uplink(MQTTClient):  # type: ignore[misc]
     beat: "Callable[[], None]" = _nobody
     setblocking = _nobody  # what umqtt asks of its socket takes away every time limit on an ESP32
     up = closing = False
-    has_will = False  # whether the will that is set is the one this connection began with
-    is_held = False  # back, until the time was asked for
     pid = start = end = 0
     cause = ""  # why there is no connection
     skipped = attempt = 0  # packets that came in and were too long; connections that failed
@@ -158,7 +156,7 @@ class Uplink(MQTTClient):  # type: ignore[misc]
                 while self._answers:
                     await asyncio.sleep_ms(_TICK_MS)
                 if size > end:
-                    await self._skip(stream, size)
+                    await overlay.arun("dial", "skip", self, stream, size)
                 else:
                     self._take()
         except (
@@ -180,68 +178,19 @@ class Uplink(MQTTClient):  # type: ignore[misc]
             raise ValueError
         return self.end + 1
 
-    async def _skip(self, stream: asyncio.StreamReader, size: int) -> None:
-        """Read over a packet that is longer than the buffer, which is full of its beginning.
-
-        It is answered nevertheless: or it would come again with each connection.
-        """
-        buf = self.buf
-        count = len(buf)
-        first, at, pid = buf[0], self._at(), b""
-        done = 0
-        while True:
-            pid += bytes(buf[max(at - done, 0) : min(max(at + 2 - done, 0), count)])
-            done += count
-            if done == size:
-                break
-            count = await stream.readinto(memoryview(buf)[: size - done])
-            if count == 0:
-                raise OSError(_RESET)
-            count = count or 0
-            self._heard = self.clock.now()
-        self.skipped += 1
-        self._answer(first, pid)
-
     def _take(self) -> None:
         """Let umqtt take a packet; what it leaves is ours."""
-        first = self.buf[0]
-        if first >> 4 == 3:
-            self._take_message(first)
-        elif (kind := self.wait_msg()) == 0x40:
+        kind = self.wait_msg()
+        if kind == 0x40:
             data = self.read(3)
             pid = data[1] << 8 | data[2]
             if data[0] == 2 and pid in self.in_flight:  # a longer one may be a refusal (MQTT 5)
                 self.in_flight.remove(pid)
                 self.on_ack(pid)
-        elif kind == 0x62:  # PUBREL, and PUBCOMP
-            self.write(b"\x70" + self.read(3))
         elif kind in (0x90, 0xB0):  # SUBACK, UNSUBACK
             self.start = self.end
         if self.start != self.end:
             raise ValueError
-
-    def _take_message(self, first: int) -> None:
-        if first & 6 == 6:
-            raise ValueError
-        if first & 4:
-            self.buf[0] = first | 6  # umqtt knows no QoS 2; of a 3 it reads the id, and is quiet
-        self.wait_msg()
-        if first & 4:
-            at = self._at()
-            self._answer(first, bytes(self.buf[at : at + 2]))
-
-    def _at(self) -> int:
-        """Return where behind its topic a PUBLISH has its id, if it has one."""
-        buf = self.buf
-        head = 2
-        while buf[head - 1] > 127:
-            head += 1
-        return head + 2 + (buf[head] << 8 | buf[head + 1])
-
-    def _answer(self, first: int, pid: bytes) -> None:
-        """Answer a PUBLISH as its QoS wants it: with PUBACK, with PUBREC, or not at all."""
-        if first >> 4 == 3 and first & 6 and len(pid) == 2:
-            self.write((b"\x50\2" if first & 4 else b"\x40\2") + pid)
 
     # ------------------------------------------------------------------------------ the connection
     def drop(self, cause: str) -> None:
@@ -254,8 +203,8 @@ class Uplink(MQTTClient):  # type: ignore[misc]
         """Connect, and connect again, until it is closed."""
         while not self.closing:
             self.beat()
-            if self.is_held or not self.link.up:
-                self.cause = "asks for the time first" if self.link.up else "no network"
+            if not self.link.up:
+                self.cause = "no network"
                 await asyncio.sleep_ms(_TICK_MS)
                 continue
             try:

@@ -46,57 +46,6 @@ def test_no_session_is_below_what_the_installation_says(tmp_path: Path) -> None:
     assert journal.begin(root, SECOND, least=5000)[0] == 5100
 
 
-def test_numbers_are_raised_to_the_time_once_and_keep_what_the_journal_knows(
-    tmp_path: Path,
-) -> None:
-    root = str(tmp_path)
-    journal.begin(root, FIRST, least=5000)
-    assert journal.dated(root, 9000) == 9000
-    assert journal.begin(root, SECOND, least=5000)[:2] == (
-        9100,
-        [("R1", "routine", False, 0), ("E1", "event", False, 0)],
-    )
-    before = writes(tmp_path)
-    assert journal.dated(root, 20_000) == 0
-    assert writes(tmp_path) == before
-    assert journal.reserve(root) == 9200
-
-
-def test_numbers_above_the_time_are_not_lowered(tmp_path: Path) -> None:
-    root = str(tmp_path)
-    journal.begin(root, FIRST, least=5000)
-    assert journal.dated(root, 4000) == 5100
-    assert journal.dated(root, 20_000) == 0
-
-
-@pytest.mark.parametrize("lost", [("run",), ("dated",), ("run", "dated")])
-@pytest.mark.parametrize("is_there", [False, True])
-def test_a_board_that_has_lost_count_is_raised_to_the_time_again(
-    tmp_path: Path, lost: tuple[str, ...], *, is_there: bool
-) -> None:
-    """Its files may be missing, or damaged; and the time is known a start later."""
-    root = str(tmp_path)
-    journal.begin(root, FIRST, least=5000)
-    journal.dated(root, 9000)
-    for name in lost:
-        path = tmp_path / "state" / f"{name}.json"
-        path.unlink()
-        if is_there:
-            path.write_bytes(b"00000000\n[7]")
-    journal.begin(root, SECOND, least=5000)
-    assert journal.begin(root, THIRD, least=5000)[0] < 9400
-    assert journal.dated(root, 20_000) == 20_000
-    assert journal.dated(root, 30_000) == 0
-
-
-@pytest.mark.parametrize("name", ["run", "dated"])
-def test_without_flash_numbers_are_raised_with_each_start(tmp_path: Path, name: str) -> None:
-    root = str(tmp_path)
-    journal.begin(root, FIRST, least=5000)
-    (tmp_path / "state" / f"{name}.json.new").mkdir()  # where it would be written
-    assert [journal.dated(root, at) for at in (9000, 9500)] == [9000, 9500]
-
-
 def test_a_run_that_ended_orderly_is_clean(tmp_path: Path) -> None:
     root = str(tmp_path)
     journal.begin(root, FIRST)

@@ -1,7 +1,6 @@
 """What the agent on an ESP32 remembers of what it told, until the broker has acknowledged it."""
 
 import asyncio
-import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -91,58 +90,6 @@ def test_without_flash_sessions_go_on(agent: Agent, monkeypatch: pytest.MonkeyPa
     for session in range(agent.session + 1, agent.session + 4):
         agent.down()
         assert agent.session == session
-
-
-def _knows_the_time(agent: Agent, unix_ms: int) -> None:
-    parts: Any = agent
-    parts.clock.offset_ms = unix_ms
-    agent.date_sessions()
-
-
-def test_sessions_are_numbered_by_the_time_once_it_is_known_and_wills_too(agent: Agent) -> None:
-    wills: list[str] = []
-    parts: Any = agent
-    parts.uplink.set_last_will = lambda _topic, will, *_: wills.append(will)
-    agent.renew_will()
-    before, parts.uplink.has_will = agent.session, True
-    _knows_the_time(agent, 1_795_000_000_000)
-    assert agent.session == 1_795_000_000_000 > before
-    assert not parts.uplink.has_will  # the broker still has the one before
-    agent.down()
-    assert agent.session == 1_795_000_000_001
-    sessions = [json.loads(will)["session"] for will in wills]
-    assert sessions == [before, 1_795_000_000_000, 1_795_000_000_001]
-    assert journal.begin(agent.root, NOW)[0] == 1_795_000_000_100
-
-    parts.uplink.has_will = True
-    _knows_the_time(agent, 1_795_000_900_000)
-    assert parts.uplink.has_will
-    assert agent.session == 1_795_000_000_001
-
-
-def test_a_connection_whose_will_has_another_number_is_left_in_order_for_the_next(
-    agent: Agent,
-) -> None:
-    did: list[object] = []
-    parts: Any = agent
-    parts.uplink.write, parts.uplink.drop = did.append, did.append
-    parts.uplink.has_will = False
-    asyncio.run(agent._tell(0))  # noqa: SLF001 - what the chores do each second
-    assert did == [b"\xe0\0", "sessions are numbered by the time"]
-    assert agent.letters == {}
-
-
-def test_what_nobody_asked_for_takes_the_place_of_no_mail(agent: Agent) -> None:
-    parts: Any = agent
-    parts.uplink.topics = ["r/update"]
-    agent.heard(b"r/_software/x/7", b"a piece before there is an update")
-    agent.heard(b"r/update", b"offer")
-    assert agent.mail == {True: (b"r/update", b"offer")}
-    agent.update = {"held": "r/_software/x/7"}
-    agent.heard(b"r/_software/x/7", b"piece")
-    for topic in (b"other/update", b"r/_software/x/8", b"r", b"", b"\xff", b"r/update/"):
-        agent.heard(topic, b"unasked")
-    assert agent.mail == {True: (b"r/update", b"offer"), False: (b"r/_software/x/7", b"piece")}
 
 
 def test_what_a_connection_took_along_is_due_again(agent: Agent) -> None:

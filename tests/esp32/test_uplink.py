@@ -280,8 +280,7 @@ def test_half_a_packet_that_came_in_stops_nothing(modules: Path) -> None:
         b"\x40\xff\xff\xff\xff\x01\0\1",  # a length that has no end
         b"\x30\x04\0\x09ab",  # a topic longer than its packet
         b"\x32\x03\0\1a",  # no packet id
-        b"\x36\x05\0\1a\0\1",  # QoS 3
-        b"\x62\x03\0\1\0",  # a PUBREL of another length
+        b"\x34\x05\0\1a\0\1",  # QoS 2, which nobody asked for
         b"\x00\x00",
         b"\xd0\x01x",  # a PINGRESP with a body
         b"HTTP/1.1 400 Bad Request\r\n" + b"-" * 100,

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import io
 
-from gateway.esp32 import overlay
 from gateway.esp32.clock import Clock
 from gateway.esp32.uplink import Uplink
 
@@ -42,7 +41,7 @@ class Site:
     """A site's settings."""
 
     client_id = "gw"
-    update = True  # without, a packet that comes in has 128 bytes at once
+    update = True
     mqtt = {"host": "127.0.0.1", "port": 1883, "keepalive_s": 30}
 
 
@@ -183,57 +182,10 @@ async def reading():
         task.cancel()
 
 
-async def unasked():
-    """Show that of any QoS each is answered as that wants it, however long its parts are."""
-    name = b"\0\xfe" + b"n" * 254  # its id stands where the buffer ends, at 259, or behind
-    for wide in (128, 258, 259, 260, 261, 768):
-        for piece in (1, 3, 127, 1000):
-            uplink, wire = connected()
-            uplink.buf = bytearray(wide)
-            wire.piece = piece
-            uplink.in_flight = {9}
-            wire.coming = (
-                b"\x34\6\0\1t\1\2p"
-                b"\x30\x82\x02" + name + b"\3\4"
-                b"\x32\x82\x02" + name + b"\3\5"
-                b"\x3c\x84\x02" + name + b"\3\6pp"
-                b"\x62\2\1\2"
-                b"\x62\2\3\6"
-                b"\x40\2\0\x09"
-            )
-            task = asyncio.create_task(uplink._listen())
-            while uplink.in_flight and uplink.up:
-                await asyncio.sleep_ms(1)
-            assert uplink.up, uplink.cause
-            assert wire.writes == [
-                b"\x50\2\1\2",
-                b"\x40\2\3\5",
-                b"\x50\2\3\6",
-                b"\x70\2\1\2",
-                b"\x70\2\3\6",
-            ], (wide, wire.writes)
-            assert uplink.skipped == (3 if wide < 261 else 1 if wide == 261 else 0), wide
-            task.cancel()
-
-
-async def endless():
-    """Show that while one comes that has no end others have their turn in an overlay."""
-    uplink, wire = connected()
-    wire.coming = b"\x30\xff\xff\xff\x7f\0\1t" + b"x" * 2000
-    task = asyncio.create_task(uplink._listen())
-    while wire.coming:
-        await asyncio.sleep_ms(1)
-    assert uplink.up, uplink.cause
-    assert not overlay._inside
-    task.cancel()
-
-
 headers()
 room()
 ids()
 partly()
 broken()
 asyncio.run(reading())
-asyncio.run(unasked())
-asyncio.run(endless())
 print("all well")

@@ -95,10 +95,6 @@ class Run:
             raise OSError(5)
         assert begun[0] > ledger.sessions, "a session came again"
         ledger.sessions = begun[0]
-        raised = overlay.run("journal", "dated", ROOT, 5000)
-        assert raised == 0 or raised > ledger.sessions, "sessions went back"
-        if not flash.is_dead:
-            ledger.sessions = max(raised, ledger.sessions)
         self.losses = begun[2]
         self.leased = []
         self.refused = 0

@@ -9,11 +9,6 @@ CODES: Final = "tests/mqtt/test_reason_codes.py"
 CONNECTION: Final = "tests/mqtt/test_connection.py"
 DELIVERY: Final = "tests/delivery/test_delivery.py"
 DIAL: Final = "tests/mqtt/test_dial.py"
-ESP32_JOURNAL: Final = "tests/esp32/test_journal.py"
-ESP32_MAIN: Final = "tests/esp32/test_main.py"
-ESP32_TIME: Final = "tests/esp32/test_scenarios_time.py"
-ESP32_UNASKED: Final = "tests/esp32/test_unasked.py"
-ESP32_UPLINK: Final = "tests/esp32/test_uplink.py"
 HERD: Final = "tests/uplink/test_herd.py"
 INSIDE: Final = "tests/scenarios/test_broker_inside.py"
 NAMES: Final = "tests/scenarios/test_names.py"
@@ -432,97 +427,4 @@ NAMED: Final = (
     ),
 )
 
-ON_A_BOARD: Final = (
-    Defect(
-        name="hangs up on each message with QoS 2, on an ESP32",
-        file="gateway/esp32/uplink.py",
-        before="            self.buf[0] = first | 6  #",
-        after="            self.buf[0] = first  #",
-        red=(
-            f"{ESP32_UNASKED}::test_it_is_answered_and_forgotten_and_our_messages_go_on",
-            (
-                f"{ESP32_UNASKED}::"
-                "test_what_waits_with_qos_2_for_the_name_of_a_board_comes_once_and_no_more"
-            ),
-        ),
-    ),
-    Defect(
-        name="takes a PUBREL for no MQTT, on an ESP32",
-        file="gateway/esp32/uplink.py",
-        before="        elif kind == 0x62:  # PUBREL, and PUBCOMP\n",
-        after="        elif kind == 0x63:\n",
-        red=(
-            f"{ESP32_UNASKED}::test_it_is_answered_and_forgotten_and_our_messages_go_on",
-            f"{ESP32_UPLINK}::test_packets_are_made_and_read_as_mqtt_has_them",
-        ),
-    ),
-    Defect(
-        name="leaves a long message with QoS 2 unanswered, on an ESP32",
-        file="gateway/esp32/uplink.py",
-        before="first >> 4 == 3 and first & 6 and len(pid) == 2",
-        after="first & 0xF6 == 0x32",
-        red=(
-            f"{ESP32_UNASKED}::test_one_that_is_larger_than_all_memory_ends_nothing",
-            f"{ESP32_UPLINK}::test_packets_are_made_and_read_as_mqtt_has_them",
-        ),
-    ),
-    Defect(
-        name="looks for the id of a long message in its first piece alone, on an ESP32",
-        file="gateway/esp32/uplink.py",
-        before="            pid += bytes(buf[max(at - done, 0) : min(max(at + 2 - done, 0), count)])\n",
-        after="            pid = pid if done else bytes(buf[at : at + 2])\n",
-        red=(f"{ESP32_UPLINK}::test_packets_are_made_and_read_as_mqtt_has_them",),
-    ),
-    Defect(
-        name="takes whatever a broker sends for an offer or a piece of one, on an ESP32",
-        file="gateway/esp32/main.py",
-        before="        if is_offer or (self.update and topic == ",
-        after="        if True or (self.update and topic == ",
-        red=(f"{ESP32_MAIN}::test_what_nobody_asked_for_takes_the_place_of_no_mail",),
-    ),
-    Defect(
-        name="numbers sessions by no time, on an ESP32",
-        file="gateway/esp32/main.py",
-        before="        if self.undated and self.clock.offset_ms is not None:\n",
-        after="        if False:\n",
-        red=(
-            (
-                f"{ESP32_TIME}::test_a_board_that_lost_count_numbers_sessions_above_those_before_"
-                "once_it_knows_the_time"
-            ),
-        ),
-    ),
-    Defect(
-        name="goes on under a will of a lower session, on an ESP32",
-        file="gateway/esp32/main.py",
-        before="        if not self.uplink.has_will:  #",
-        after="        if False:  #",
-        red=(
-            (
-                f"{ESP32_TIME}::test_a_board_that_lost_count_numbers_sessions_above_those_before_"
-                "once_it_knows_the_time"
-            ),
-            (
-                f"{ESP32_MAIN}::test_a_connection_whose_will_has_another_number_is_left_in_order_"
-                "for_the_next"
-            ),
-        ),
-    ),
-    Defect(
-        name="takes sessions for numbered by the time whose count was lost, on an ESP32",
-        file="gateway/esp32/journal.py",
-        before='    return 0 < since <= _load(root, "run", _NO_RUN)[0]',
-        after="    return 0 < since",
-        red=(f"{ESP32_JOURNAL}::test_a_board_that_has_lost_count_is_raised_to_the_time_again",),
-    ),
-)
-
-DEFECTS: tuple[Defect, ...] = (
-    *ACKNOWLEDGED,
-    *PATIENT,
-    *LIMITS,
-    *UNWANTED,
-    *TRUST,
-    *NAMED,
-    *ON_A_BOARD,
-)
+DEFECTS: tuple[Defect, ...] = (*ACKNOWLEDGED, *PATIENT, *LIMITS, *UNWANTED, *TRUST, *NAMED)

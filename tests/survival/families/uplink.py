@@ -285,57 +285,6 @@ FAULTS: tuple[Fault, ...] = (
         soak="make soak-fuzz",
     ),
     Fault(
-        row=24,
-        name="The same on an ESP32, which has 56 kB for all: messages that nobody asked for",
-        happens=(
-            "Each is answered as its QoS wants it and forgotten, also with QoS 2 and however long: "
-            "what exceeds 768 bytes passes unread, in pieces. It comes once, and not again with "
-            "each connection. It never takes the place of an update that was asked for. What the "
-            "board sends is acknowledged as ever."
-        ),
-        lost="nothing",
-        tests=_in(
-            "tests/esp32/test_unasked.py",
-            "test_it_is_answered_and_forgotten_and_our_messages_go_on",
-            "test_one_that_is_larger_than_all_memory_ends_nothing",
-            "test_what_waits_with_qos_2_for_the_name_of_a_board_comes_once_and_no_more",
-        )
-        + _in(
-            "tests/esp32/test_main.py",
-            "test_what_nobody_asked_for_takes_the_place_of_no_mail",
-        )
-        + _in(
-            "tests/esp32/test_uplink.py",
-            "test_packets_are_made_and_read_as_mqtt_has_them",
-            "test_a_malformed_packet_ends_the_connection",
-        ),
-    ),
-    Fault(
-        row=8,
-        name="An ESP32 has lost count: its flash is new, damaged, or written with the same files",
-        happens=(
-            "It starts without the time, so its session numbers begin where its files say, which "
-            "may lie below those of before, and a platform would take its statuses for late ones. "
-            "As soon as a time server answers they are raised to the time, once, and the "
-            "connection is left in order and made anew, for its will has a number too."
-        ),
-        lost="nothing",
-        tests=_in(
-            "tests/esp32/test_scenarios_time.py",
-            "test_a_board_that_lost_count_numbers_sessions_above_those_before_once_it_knows_the_"
-            "time",
-        )
-        + _in(
-            "tests/esp32/test_journal.py",
-            "test_a_board_that_has_lost_count_is_raised_to_the_time_again",
-            "test_without_flash_numbers_are_raised_with_each_start",
-        )
-        + _in(
-            "tests/esp32/test_main.py",
-            "test_sessions_are_numbered_by_the_time_once_it_is_known_and_wills_too",
-        ),
-    ),
-    Fault(
         row=25,
         name="A configuration that is broken, half written, or changed under traffic",
         happens=(
