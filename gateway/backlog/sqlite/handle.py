@@ -2,8 +2,8 @@
 
 An error leaves nothing half done: the transaction is rolled back, and unless the cause was room,
 the connection is given up and made anew at the next call. Where only the checkpoint after a commit
-has failed, the commit has not. A failed sync is worse, for the kernel
-then forgets what it could not write and takes it for written: see `_heal`.
+has failed, the commit has not. A failed sync is worse, for the kernel then forgets what it could
+not write and takes it for written: see `_heal`.
 """
 
 import itertools
